@@ -1,0 +1,89 @@
+"""Declarations turn whatever people, models and scripts give into what a job holds."""
+
+import pytest
+
+from imagerydl.errors import ParameterError
+from imagerydl.tool import Kind, Param, Tool
+
+
+def make(kind, **more):
+    return Param("KEY", kind, "Label", "Help.", **more)
+
+
+@pytest.mark.parametrize(
+    ("param", "given", "held"),
+    [
+        (make(Kind.INTEGER, minimum=1), "9.0", 9),
+        (make(Kind.INTEGER), 4.0, 4),
+        (make(Kind.NUMBER), "0.25", 0.25),
+        (make(Kind.NUMBER, default=1.5), "", 1.5),
+        (make(Kind.BOOLEAN), "True", True),
+        (make(Kind.BOOLEAN, words=("ALL_TILES", "ONLY_TILES_WITH_FEATURES")), "all_tiles", True),
+        (make(Kind.BOOLEAN, words=("ALL_TILES", "ONLY_TILES_WITH_FEATURES")), "ONLY_TILES_WITH_FEATURES", False),
+        (make(Kind.CHOICE, choices=("TIFF", "PNG")), "png", "PNG"),
+        (make(Kind.RASTERS), 'a b.tif;"c.tif"', ["a b.tif", "c.tif"]),
+        (make(Kind.RASTERS), ["a.tif"], ["a.tif"]),
+        (make(Kind.RASTERS), None, []),
+        (make(Kind.ARGUMENTS), "padding 32;batch_size 4", {"padding": "32", "batch_size": "4"}),
+        (make(Kind.ARGUMENTS), ["padding", 32.0, "rotate", "30.0;0.5"], {"padding": "32", "rotate": "30.0;0.5"}),
+        (make(Kind.ARGUMENTS), {"padding": 8}, {"padding": "8"}),
+        (make(Kind.ARGUMENTS), [["padding", 8]], {"padding": "8"}),
+        (
+            make(Kind.EXTENT),
+            "0,10,5,7.5 [EPSG:32631]",
+            {"bounds": [0.0, 5.0, 10.0, 7.5], "crs": "EPSG:32631"},
+        ),
+        (make(Kind.EXTENT), {"bounds": [0, 0, 1, 1]}, {"bounds": [0.0, 0.0, 1.0, 1.0], "crs": ""}),
+    ],
+)
+def test_values_are_taken_in_every_spelling(param, given, held):
+    """O18: "name value;name value" is the ArcGIS spelling of arguments."""
+    assert param.coerce(given) == held
+
+
+@pytest.mark.parametrize(
+    ("param", "given", "wanted"),
+    [
+        (make(Kind.INTEGER), "many", "a number"),
+        (make(Kind.INTEGER), 2.5, "a whole number"),
+        (make(Kind.INTEGER, minimum=1, maximum=9), 0, "at least 1 and at most 9"),
+        (make(Kind.NUMBER), "nan", "a number"),
+        (make(Kind.BOOLEAN), "maybe", "true or false"),
+        (make(Kind.CHOICE, choices=("TIFF", "PNG")), "GIF", "one of TIFF, PNG"),
+        (make(Kind.ARGUMENTS), ["padding"], "a value for each argument"),
+        (make(Kind.EXTENT), "1,2,3", "xmin,xmax,ymin,ymax"),
+        (make(Kind.EXTENT), "10,0,5,7", "xmin < xmax"),
+    ],
+)
+def test_refusals_name_the_parameter_the_value_and_what_would_do(param, given, wanted):
+    with pytest.raises(ParameterError) as caught:
+        param.coerce(given)
+    assert "KEY (Label)" in str(caught.value)
+    assert wanted in str(caught.value)
+
+
+TOOL = Tool(
+    id="toy",
+    command="toy",
+    title="Toy",
+    group="Test",
+    summary="A toy.",
+    description="A toy.",
+    params=(
+        Param("IN_RASTER", Kind.RASTERS, "Input", "The input."),
+        Param("SIZE", Kind.INTEGER, "Size", "In pixels.", default=256),
+    ),
+    results=(),
+    run=lambda job, reporter: {},
+)
+
+
+def test_a_tool_completes_what_it_is_given():
+    assert TOOL.coerce({"IN_RASTER": "a.tif"}) == {"IN_RASTER": ["a.tif"], "SIZE": 256}
+
+
+def test_a_tool_refuses_missing_and_unknown_parameters_by_name():
+    with pytest.raises(ParameterError, match=r"IN_RASTER \(Input\) is missing"):
+        TOOL.coerce({})
+    with pytest.raises(ParameterError, match=r"no parameter TILE_SIZE.*It takes IN_RASTER, SIZE"):
+        TOOL.coerce({"IN_RASTER": "a.tif", "TILE_SIZE": 1})
