@@ -1,0 +1,1 @@
+"""Imagery: sources, mosaics, grids and windows, reading and writing."""

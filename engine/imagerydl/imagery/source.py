@@ -1,0 +1,258 @@
+"""Rasters as a source: one raster, or several as a mosaic, seen on one grid."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal, Optional, Union
+
+import numpy as np
+from rasterio.windows import Window
+
+from ..errors import DataError
+from .grid import Grid, intersection, reflect
+from .inspection import inspect_raster
+from .members import DamageLog, Member, MemberReader
+from .placing import bounds_text, check_alike, extent_bounds, place
+
+#: Files of a mosaic one thread keeps open at a time.
+_OPEN_FILES = 48
+
+
+class RasterSource:
+    """A raster, or a mosaic of rasters, seen on a grid; a context manager.
+
+    Where rasters overlap the first valid one wins. A handle belongs to one thread: give each
+    other thread a :meth:`clone`.
+
+    Attributes:
+        grid: The lattice; windows count columns and rows on it.
+        count: Number of data bands (an alpha band tells validity and is not counted).
+        dtype: Type of the data.
+        band_names: One name per data band.
+        nodata: The first raster's nodata value; validity comes from :meth:`read`.
+        name: The first raster's file name, for messages.
+        paths: The rasters, in order.
+        colormap: Colour by value of a paletted raster's first band, else None.
+        categories: Class name by value where an attribute table or category names give them.
+    """
+
+    def __init__(self, grid: Grid, members: Sequence[Member], frame: Optional[Window] = None) -> None:
+        first = members[0].info
+        self._members = tuple(members)
+        # All there is to read: larger than the grid where an extent was asked for.
+        self._frame = frame or grid.window
+        self._readers: OrderedDict[int, MemberReader] = OrderedDict()
+        self.grid = grid
+        self.count = len(first.bands)
+        self.dtype = np.result_type(*(member.info.dtype for member in members))
+        self.band_names = first.names
+        self.nodata = first.nodata[0]
+        self.paths = tuple(member.info.path for member in members)
+        more = f" and {len(members) - 1} more" if len(members) > 1 else ""
+        self.name = (os.path.basename(first.path) or first.path) + more
+        self.colormap = first.attributes.colormap
+        self.categories = first.attributes.categories
+
+    def __enter__(self) -> RasterSource:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the files; reading opens them again."""
+        while self._readers:
+            self._readers.popitem()[1].close()
+
+    def clone(self) -> RasterSource:
+        """An independent handle on the same source, for another thread."""
+        return RasterSource(self.grid, self._members, self._frame)
+
+    @property
+    def damage(self) -> dict[str, int]:
+        """Blocks that could not be read, by file (sources opened with ``skip_damaged``)."""
+        log = self._members[0].damage
+        return log.summary() if log else {}
+
+    def read(
+        self,
+        window: Window,
+        bands: Optional[Sequence[int]] = None,
+        border: Literal["reflect", "zero"] = "reflect",
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Read a window.
+
+        Args:
+            window: In pixels of :attr:`grid`, integer; may reach outside it.
+            bands: 0-based data bands in the order wanted; None for all.
+            border: What stands outside the rasters: the picture mirrored at its border, or zeros.
+                Outside an extent, but inside the rasters, stands the real picture.
+
+        Returns:
+            Data ``[bands, h, w]`` of the source's type, and validity ``[h, w]``, which is False
+            outside the grid and where no raster has a value.
+
+        Raises:
+            DataError: If a file cannot be read.
+        """
+        data, valid, _ = self.read_context(window, bands, border)
+        return data, valid
+
+    def read_context(
+        self,
+        window: Window,
+        bands: Optional[Sequence[int]] = None,
+        border: Literal["reflect", "zero"] = "reflect",
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Read a window together with where its data are a picture at all.
+
+        Returns:
+            Data and validity as :meth:`read` gives them, and ``[h, w]`` where data come from a
+            valid pixel, be it mirrored or outside the extent: context worth looking at.
+        """
+        chosen = tuple(range(self.count)) if bands is None else tuple(bands)
+        inside = intersection(window, self._frame)
+        if inside == window:
+            data, picture = self._read_inside(window, chosen)
+        elif border == "zero" or inside is None:
+            data, picture = self._read_with_zeros(window, inside, chosen)
+        else:
+            data, picture = self._read_mirrored(window, chosen)
+        return data, self._within_grid(picture, window), picture
+
+    def _within_grid(self, picture: np.ndarray, window: Window) -> np.ndarray:
+        part = intersection(window, self.grid.window)
+        if part == window:
+            return picture
+        within = np.zeros_like(picture)
+        if part is not None:
+            within[_slices(part, window)] = picture[_slices(part, window)]
+        return within
+
+    def _read_with_zeros(
+        self, window: Window, inside: Optional[Window], bands: tuple[int, ...]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        data, valid = self._nothing(window, len(bands))
+        if inside is not None:
+            rows, columns = _slices(inside, window)
+            data[:, rows, columns], valid[rows, columns] = self._read_inside(inside, bands)
+        return data, valid
+
+    def _read_mirrored(self, window: Window, bands: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        frame = self._frame
+        first_row, first_column = window.row_off - frame.row_off, window.col_off - frame.col_off
+        rows = reflect(first_row, first_row + window.height, frame.height)
+        columns = reflect(first_column, first_column + window.width, frame.width)
+        top, left = int(rows.min()), int(columns.min())
+        needed = Window(
+            left + frame.col_off,
+            top + frame.row_off,
+            int(columns.max()) - left + 1,
+            int(rows.max()) - top + 1,
+        )
+        data, valid = self._read_inside(needed, bands)
+        rows, columns = rows - top, columns - left
+        return data[:, rows][:, :, columns], valid[rows][:, columns]
+
+    def _read_inside(self, window: Window, bands: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        data: Optional[np.ndarray] = None
+        valid: Optional[np.ndarray] = None
+        for index, member in enumerate(self._members):
+            part = intersection(window, member.window)
+            if part is None:
+                continue
+            own = Window(part.col_off - member.column, part.row_off - member.row, part.width, part.height)
+            piece, piece_valid = self._reader(index).read(own, bands)
+            if data is None:
+                if part == window:
+                    data, valid = piece.astype(self.dtype, copy=False), piece_valid
+                    if len(self._members) == 1 or valid.all():
+                        break
+                    continue
+                data, valid = self._nothing(window, len(bands))
+            rows, columns = _slices(part, window)
+            fresh = piece_valid & ~valid[rows, columns]
+            np.copyto(data[:, rows, columns], piece, where=fresh, casting="safe")
+            valid[rows, columns] |= fresh
+        return self._nothing(window, len(bands)) if data is None else (data, valid)
+
+    def _nothing(self, window: Window, bands: int) -> tuple[np.ndarray, np.ndarray]:
+        shape = (int(window.height), int(window.width))
+        return np.zeros((bands, *shape), dtype=self.dtype), np.zeros(shape, dtype=bool)
+
+    def _reader(self, index: int) -> MemberReader:
+        if index in self._readers:
+            self._readers.move_to_end(index)
+        else:
+            while len(self._readers) >= _OPEN_FILES:
+                self._readers.popitem(last=False)[1].close()
+            self._readers[index] = self._members[index].open()
+        return self._readers[index]
+
+
+def open_source(
+    paths: Union[str, Sequence[str]],
+    *,
+    extent: Optional[dict[str, Any]] = None,
+    cell_size: Optional[float] = None,
+    skip_damaged: bool = False,
+) -> RasterSource:
+    """Open a raster, or several as a mosaic on the first one's grid.
+
+    Args:
+        paths: Files or GDAL names. Rasters that do not lie on the first one's lattice are
+            resampled to it: bilinear, nearest where values are classes.
+        extent: ``{"bounds": [xmin, ymin, xmax, ymax], "crs": text}``, in any system; snapped
+            outwards to whole pixels. ``crs`` "" means the raster's own.
+        cell_size: In units of the raster's system; None keeps the raster's own pixels.
+        skip_damaged: Whether parts that cannot be read become invalid and are listed in
+            :attr:`RasterSource.damage`, rather than ending the run.
+
+    Raises:
+        DataError: Naming the raster and what is wrong with it.
+    """
+    names = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    if not names:
+        raise DataError("No raster is given.", "Give at least one.")
+    infos = [inspect_raster(os.fspath(name)) for name in names]
+    check_alike(infos)
+    base = infos[0].grid
+    if cell_size is not None:
+        if not cell_size > 0:
+            raise DataError(f"The cell size {cell_size:g} is not a size.", "Give a number above 0.")
+        if max(abs(side / cell_size - 1) * max(base.width, base.height) for side in base.cell_size) > 0.05:
+            base = base.with_cell_size(cell_size)
+    damage = DamageLog() if skip_damaged else None
+    members = [replace(place(info, base), damage=damage) for info in infos]
+    return _cropped(base, members, extent)
+
+
+def _cropped(base: Grid, members: list[Member], extent: Optional[dict[str, Any]]) -> RasterSource:
+    """The source on the smallest part of the lattice that holds its rasters, or the extent's part."""
+    left = min(member.column for member in members)
+    top = min(member.row for member in members)
+    right = max(member.column + member.grid.width for member in members)
+    bottom = max(member.row + member.grid.height for member in members)
+    everything = whole = Window(left, top, right - left, bottom - top)
+    if extent is not None:
+        wanted = base.window_of_bounds(extent_bounds(base, extent))
+        part = intersection(wanted, whole)
+        if part is None:
+            raise DataError(
+                f"The extent {bounds_text(extent['bounds'])} does not touch {members[0].info.path}, "
+                f"which covers {bounds_text(base.subgrid(whole).bounds)} in its own coordinates.",
+                "Draw the extent over the raster, and check its coordinate reference system.",
+            )
+        whole = part
+    moved = [replace(m, column=m.column - whole.col_off, row=m.row - whole.row_off) for m in members]
+    frame = Window(left - whole.col_off, top - whole.row_off, everything.width, everything.height)
+    return RasterSource(base.subgrid(whole), moved, frame)
+
+
+def _slices(part: Window, whole: Window) -> tuple[slice, slice]:
+    """Rows and columns of ``part`` in an array that holds ``whole``."""
+    top, left = int(part.row_off - whole.row_off), int(part.col_off - whole.col_off)
+    return slice(top, top + int(part.height)), slice(left, left + int(part.width))
