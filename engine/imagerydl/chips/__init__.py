@@ -1,0 +1,1 @@
+"""Training chips: exporting them in Esri's formats, and reading what was exported."""

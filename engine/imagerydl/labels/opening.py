@@ -1,0 +1,77 @@
+"""Opens the right label source for an image: one layer for all images, or a label image for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Optional
+
+from ..imagery.grid import Grid
+from ..imagery.source import open_source
+from .classes import ClassSchema
+from .colors import ColorLookup, ColorMaskLabels, is_color_mask
+from .features import FeatureLabels
+from .rasters import RasterLabels, place
+from .source import LabelSource, is_raster
+
+
+class Labels:
+    """The labels of an export, opened image by image.
+
+    Args:
+        layer: A vector layer or class raster that labels every image; None where each image has
+            its own label image.
+        field: Class field of a vector layer.
+        schema: Classes given by the user.
+        say: Receives what the user should know.
+    """
+
+    def __init__(
+        self,
+        layer: Optional[str] = None,
+        field: Optional[str] = None,
+        schema: Optional[ClassSchema] = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._layer = layer
+        self._schema = schema
+        self._say = say
+        self._largest: dict[str, int] = {}
+        self.features: Optional[FeatureLabels] = None
+        if layer is not None and not is_raster(layer):
+            self.features = FeatureLabels(layer, field, schema, say)
+
+    @property
+    def per_image(self) -> bool:
+        """Whether each image has its own label image."""
+        return self._layer is None
+
+    def open(self, image: Grid, image_name: str, label_image: Optional[str] = None) -> LabelSource:
+        """The labels of one image; close them afterwards.
+
+        Args:
+            image: The image's own grid, before any extent or cell size is applied.
+            image_name: The image, for errors.
+            label_image: Its label image, where each image has one.
+
+        Raises:
+            DataError: If they cannot be read, or cannot be laid over the image.
+        """
+        if self.features is not None:
+            return self.features
+        path = label_image or self._layer
+        source = open_source(path)
+        try:
+            placed = place(source, image, image_name, self._say)
+            if is_color_mask(source, self._schema):
+                return ColorMaskLabels(source, placed, self._lookup)
+            labels = RasterLabels(source, placed, self._schema, self._largest.get(path))
+        except BaseException:
+            source.close()
+            raise
+        self._largest[path] = labels.max_value
+        return labels
+
+    @cached_property
+    def _lookup(self) -> ColorLookup:
+        return ColorLookup(self._schema)
