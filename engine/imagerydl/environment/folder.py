@@ -1,0 +1,38 @@
+"""Where the managed environment lies, and what tells a complete one from any other folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Optional
+
+#: A copy of the requirements an environment was built from, inside it. Its presence also says
+#: that the environment is ours to replace.
+RECORD = "imagerydl-requirements.txt"
+
+
+def default_folder() -> Path:
+    """Where the command line keeps its environment (the plugin uses the QGIS profile)."""
+    home = Path.home()
+    if sys.platform == "win32":
+        data = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        data = home / "Library" / "Application Support"
+    else:
+        data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    return data / "imagerydl" / "runtime"
+
+
+def python_in(folder: Path) -> Path:
+    """The interpreter of an environment, whether or not it is there."""
+    return folder / "Scripts" / "python.exe" if sys.platform == "win32" else folder / "bin" / "python"
+
+
+def recorded_requirements(folder: Path) -> Optional[str]:
+    """What the environment in ``folder`` was built from; None where it is no complete one of ours."""
+    try:
+        record = (folder / RECORD).read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return record if python_in(folder).is_file() else None

@@ -1,0 +1,118 @@
+"""Set up runtime: build the environment the engine runs in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..tool import QT_TRANSLATE_NOOP, Kind, Param, Result, Tool
+
+if TYPE_CHECKING:
+    from ..events import Reporter
+    from ..jobs import Job
+
+
+def _tr(text: str) -> str:
+    return QT_TRANSLATE_NOOP("ImageryDL", text)
+
+
+def _run(job: Job, reporter: Reporter) -> dict[str, Any]:
+    from ..environment.building import Plan, build, require_folder
+    from ..environment.folder import default_folder, python_in
+    from ..environment.requirements import detect_hardware
+
+    folder = Path(job["FOLDER"]).expanduser().absolute() if job["FOLDER"] else default_folder()
+    plan = Plan(
+        folder=folder,
+        hardware=detect_hardware() if job["HARDWARE"] == "AUTO" else job["HARDWARE"],
+        wheels=require_folder(Path(job["WHEEL_FOLDER"]).expanduser()) if job["WHEEL_FOLDER"] else None,
+        python=job["PYTHON"],
+        rebuild=job["REINSTALL"],
+    )
+    reporter.message(f"Environment for {plan.hardware} in {folder}.")
+    report = build(plan, reporter)
+    reporter.message(report)
+    return {"FOLDER": str(folder), "PYTHON": str(python_in(folder)), "REPORT": report}
+
+
+_PARAMS = (
+    Param(
+        "FOLDER",
+        Kind.FOLDER,
+        _tr("Folder of the environment"),
+        _tr(
+            "Where the environment is built. When left out, it is the folder the tools look in: inside the "
+            "QGIS profile, or the user's data folder on the command line. 2 to 8 GB are needed."
+        ),
+        optional=True,
+    ),
+    Param(
+        "HARDWARE",
+        Kind.CHOICE,
+        _tr("Hardware"),
+        _tr(
+            "Which builds to install: CPU, CUDA for an NVIDIA graphics card, or AUTO, which takes CUDA "
+            "where an NVIDIA driver answers."
+        ),
+        default="AUTO",
+        choices=("AUTO", "CPU", "CUDA"),
+    ),
+    Param(
+        "WHEEL_FOLDER",
+        Kind.FOLDER,
+        _tr("Folder of wheels"),
+        _tr(
+            "For machines without a network: a folder that holds the wheels of every package (and of uv, "
+            "where it is not installed). Nothing is downloaded then."
+        ),
+        optional=True,
+    ),
+    Param(
+        "PYTHON",
+        Kind.FILE,
+        _tr("Python interpreter"),
+        _tr(
+            "The Python, 3.10 to 3.14, to build the environment from. When left out, one found on this "
+            "machine is taken, or one is downloaded. QGIS's own Python is not changed in any case."
+        ),
+        optional=True,
+        advanced=True,
+    ),
+    Param(
+        "REINSTALL",
+        Kind.BOOLEAN,
+        _tr("Reinstall"),
+        _tr(
+            "Whether an environment that is up to date is built anew. The old one is kept until the new one "
+            "works."
+        ),
+        default=False,
+        advanced=True,
+    ),
+)
+
+TOOL = Tool(
+    id="setupruntime",
+    command="setup-runtime",
+    title=_tr("Set up runtime"),
+    group=_tr("Runtime"),
+    summary=_tr("Build the deep-learning environment that the other tools run in; needed once."),
+    description=_tr(
+        "The tools that compute run outside QGIS, in an environment of their own with PyTorch, ONNX Runtime "
+        "and GDAL. This tool builds it with uv, from the package index that uv or pip is set up for, or "
+        "from a folder of wheels. QGIS and its Python are not changed.\n\n"
+        "The environment appears when it is complete and has passed the runtime check. It can be run again "
+        "at any time: an environment that is up to date is only checked, and one that is not is built "
+        "anew.\n\n"
+        "To use an environment of your own, set the environment variable IMAGERYDL_PYTHON to its Python "
+        "instead."
+    ),
+    params=_PARAMS,
+    results=(
+        Result("PYTHON", "file", _tr("Python of the environment")),
+        Result("REPORT", "text", _tr("Report")),
+    ),
+    run=_run,
+    tags=("install", "environment", "python", "pytorch", "dependencies", "uv", "cuda", "gpu"),
+    needs_runtime=False,
+)

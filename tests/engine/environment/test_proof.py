@@ -1,0 +1,77 @@
+"""The runtime check measures; it does not repeat what libraries claim."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from imagerydl.environment import proof
+from imagerydl.environment.proof import Proof, executed_by, multiply, run_onnx
+from imagerydl.errors import ParameterError, RuntimeMissingError
+from imagerydl.events import Reporter
+from imagerydl.jobs import make_job, run_job
+from imagerydl.models.runtimes.devices import Device
+
+
+def test_matrices_are_multiplied_timed_and_compared():
+    assert "on CPU" in multiply("CPU")
+    assert "GFLOP/s" in multiply("CPU")
+
+
+def test_a_wrong_product_is_found(monkeypatch):
+    monkeypatch.setattr(torch, "equal", lambda *_: False)
+    with pytest.raises(RuntimeError, match="is wrong"):
+        multiply("CPU")
+
+
+def test_the_profile_of_a_run_tells_which_provider_executed_it():
+    assert run_onnx("CPU") == "executed by CPUExecutionProvider, correct"
+
+
+def test_providers_are_read_from_the_nodes_of_a_profile(tmp_path):
+    profile = tmp_path / "profile.json"
+    events = [
+        {"cat": "Session", "args": {"provider": "TensorrtExecutionProvider"}},
+        {"cat": "Node", "args": {"provider": "CUDAExecutionProvider"}},
+        {"cat": "Node", "args": {"provider": "CPUExecutionProvider"}},
+        {"cat": "Node", "args": {}},
+    ]
+    profile.write_text(json.dumps(events), encoding="utf-8")
+    assert executed_by(profile) == "CPUExecutionProvider, CUDAExecutionProvider"
+
+
+def test_the_report_names_versions_and_leaves_the_home_folder_out(monkeypatch):
+    monkeypatch.setattr(proof.sys, "executable", str(Path.home() / "env" / "bin" / "python"))
+    checked = Proof(Device("cpu"), Reporter())
+    checked.run()
+    assert checked.failures == []
+    for word in ("torch ", "rasterio ", "PROJ ", "~/env/bin/python", "executed by CPUExecutionProvider"):
+        assert word.replace("/", proof.os.sep) in checked.text
+    assert str(Path.home()) not in checked.text
+
+
+def test_what_fails_is_named_and_the_rest_is_still_checked(monkeypatch, tmp_path):
+    def broken():
+        raise OSError("libtorch is missing")
+
+    monkeypatch.setattr(proof, "_suppress_boxes", broken)
+    report = tmp_path / "report.txt"
+    with pytest.raises(RuntimeMissingError, match=r"does not work \(torchvision\)") as caught:
+        run_job(make_job("checkruntime", {"OUT_REPORT": str(report)}), Reporter())
+    assert "FAILED, OSError: libtorch is missing" in report.read_text(encoding="utf-8")
+    assert "GDAL, PROJ" in str(caught.value)
+    assert "setupruntime" in caught.value.fix
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(ParameterError, match="CUDA:99"):
+        run_job(make_job("checkruntime", {"DEVICE": "CUDA:99"}), Reporter())
+
+
+def test_the_result_says_which_device_was_used():
+    result = run_job(make_job("checkruntime", {"DEVICE": "CPU"}), Reporter())
+    assert result["DEVICE_USED"] == "CPU"
+    assert "product of" in result["REPORT"]
