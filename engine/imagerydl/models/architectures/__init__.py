@@ -1,0 +1,1 @@
+"""The networks this engine trains, by model type, and their weights."""

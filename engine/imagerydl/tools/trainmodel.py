@@ -1,0 +1,293 @@
+"""Train Deep Learning Model: from exported chips to a model that classifies pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..models.architectures.registry import MODEL_TYPES
+from ..tool import QT_TRANSLATE_NOOP, Kind, Param, Result, Tool
+from ..training.settings import AUGMENTATIONS, MONITORS, WEIGHT_SCHEMES, TrainingSettings
+
+if TYPE_CHECKING:
+    from ..events import Reporter
+    from ..jobs import Job
+
+
+def _tr(text: str) -> str:
+    return QT_TRANSLATE_NOOP("ImageryDL", text)
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    TrainingSettings.from_values(values)
+
+
+def run(job: Job, reporter: Reporter) -> dict[str, Any]:
+    """Train; see :func:`imagerydl.training.pipeline.train`."""
+    from ..training.pipeline import train
+
+    return train(TrainingSettings.from_values(job.values), reporter)
+
+
+_REQUIRED = (
+    Param(
+        "IN_FOLDER",
+        Kind.FOLDERS,
+        _tr("Training folders"),
+        _tr(
+            "One or several folders written by Export Training Data (here or in ArcGIS) in the format "
+            "Classified_Tiles. Several folders must have the same format, number of bands and tile "
+            "size; their classes are joined by value."
+        ),
+    ),
+    Param(
+        "OUT_FOLDER",
+        Kind.OUT_FOLDER,
+        _tr("Model folder"),
+        _tr(
+            "Folder to write the trained model to. The files in it carry the folder's name: definition "
+            "(.emd), weights (.safetensors and .onnx), package (.dlpk), training log and report."
+        ),
+    ),
+)
+
+_MAIN = (
+    Param(
+        "MAX_EPOCHS",
+        Kind.INTEGER,
+        _tr("Epochs at most"),
+        _tr("How often the network sees all training chips at most."),
+        default=20,
+        minimum=1,
+    ),
+    Param(
+        "MODEL_TYPE",
+        Kind.CHOICE,
+        _tr("Model type"),
+        _tr("The kind of network. UNET classifies every pixel."),
+        default=MODEL_TYPES[0],
+        choices=MODEL_TYPES,
+    ),
+    Param(
+        "BATCH_SIZE",
+        Kind.INTEGER,
+        _tr("Batch size"),
+        _tr(
+            "Chips looked at in one step. Empty: chosen from the free memory, at most 16 on a CPU and "
+            "32 on a GPU. Where memory runs out during training the batch is halved."
+        ),
+        optional=True,
+        minimum=1,
+    ),
+    Param(
+        "BACKBONE_MODEL",
+        Kind.TEXT,
+        _tr("Backbone"),
+        _tr(
+            "NONE is a plain U-Net, small and quick. Or the name of a backbone: resnet34, RESNET50, "
+            "mobilenet_v2, efficientnet-b0, timm:convnext_tiny and many more. Backbones start from "
+            "random weights unless BACKBONE_WEIGHTS is given: nothing is ever downloaded. Empty: that "
+            "of PRETRAINED_MODEL, or NONE."
+        ),
+        optional=True,
+    ),
+    Param(
+        "PRETRAINED_MODEL",
+        Kind.FILE,
+        _tr("Pretrained model"),
+        _tr(
+            "Definition (.emd) or package (.dlpk) of a model trained here, to go on from. Its classes "
+            "may differ: the last layer is then made anew, and classes with a value it knows keep what "
+            "they had learnt."
+        ),
+        optional=True,
+        extension="emd dlpk",
+    ),
+    Param(
+        "VALIDATION_PERCENTAGE",
+        Kind.NUMBER,
+        _tr("Validation share (%)"),
+        _tr("Share of the chips, picked at random, that the network never learns from but is measured on."),
+        default=10.0,
+        minimum=1,
+        maximum=90,
+    ),
+    Param(
+        "STOP_TRAINING",
+        Kind.BOOLEAN,
+        _tr("Stop when the model no longer improves"),
+        _tr(
+            "Stop when the monitored measure has not improved for 5 epochs (the argument patience). "
+            "Otherwise all epochs are trained. Either way the epoch with the best validation accuracy "
+            "is kept."
+        ),
+        default=True,
+        words=("STOP_TRAINING", "CONTINUE_TRAINING"),
+    ),
+    Param(
+        "DEVICE",
+        Kind.TEXT,
+        _tr("Device"),
+        _tr("AUTO (a GPU where there is one), CPU, CUDA, or CUDA:1 for the second GPU."),
+        default="AUTO",
+    ),
+    Param(
+        "OVERWRITE",
+        Kind.BOOLEAN,
+        _tr("Overwrite an existing model folder"),
+        _tr("Without it, a model folder that exists and is not empty is refused."),
+        default=False,
+    ),
+)
+
+_ADVANCED = (
+    Param(
+        "LEARNING_RATE",
+        Kind.NUMBER,
+        _tr("Learning rate"),
+        _tr(
+            "Highest learning rate of the one-cycle schedule. Empty or 0: found by a short sweep "
+            "before training. 0.002 suits the plain U-Net."
+        ),
+        optional=True,
+        minimum=0,
+        maximum=10,
+        advanced=True,
+    ),
+    Param(
+        "ARGUMENTS",
+        Kind.ARGUMENTS,
+        _tr("Model arguments"),
+        _tr(
+            "Name and value: class_balancing (True weighs rare classes more), focal_loss (True), "
+            "dice_loss_fraction (0 to 1, in place of cross entropy), dice_loss_average (micro, macro), "
+            "jaccard_loss_weight (0.5, added), ignore_classes (class values that are neither learnt "
+            "nor counted), dropout (0.2; share of the article's dropout, plain U-Net), weight_decay "
+            "(0.0001), patience (5 epochs)."
+        ),
+        optional=True,
+        advanced=True,
+    ),
+    Param(
+        "MONITOR",
+        Kind.CHOICE,
+        _tr("Monitored measure"),
+        _tr("What must improve for training to go on; all are measured on the validation chips."),
+        default="VALID_LOSS",
+        choices=tuple(MONITORS),
+        advanced=True,
+    ),
+    Param(
+        "AUGMENTATION",
+        Kind.CHOICE,
+        _tr("Augmentation"),
+        _tr(
+            "How training chips are varied. DEFAULT: flips and quarter turns (in pixel space only "
+            "mirrored), brightness and contrast. NONE: not at all. CUSTOM: exactly "
+            "AUGMENTATION_PARAMETERS. FILE: transforms.json in the first training folder, with the "
+            "keys Training and Validation."
+        ),
+        default="DEFAULT",
+        choices=AUGMENTATIONS,
+        advanced=True,
+    ),
+    Param(
+        "AUGMENTATION_PARAMETERS",
+        Kind.ARGUMENTS,
+        _tr("Augmentation parameters"),
+        _tr(
+            "For CUSTOM, value and probability: rotate 30.0;0.5 (degrees), brightness (0.4,0.6);1.0 "
+            "(0.5 unchanged), contrast (0.75,1.5);1.0, zoom (1.0,1.2);1.0, crop 224;1.0;(0,1);(0,1) "
+            "(pixels, probability, range of rows and of columns), dihedral 1.0 (flips and quarter "
+            "turns), mirror 0.5 (left and right)."
+        ),
+        optional=True,
+        advanced=True,
+    ),
+    Param(
+        "CHIP_SIZE",
+        Kind.INTEGER,
+        _tr("Chip size"),
+        _tr(
+            "Side, in pixels, of the squares cut at random out of the chips for training. Empty: whole chips."
+        ),
+        optional=True,
+        minimum=16,
+        advanced=True,
+    ),
+    Param(
+        "BACKBONE_WEIGHTS",
+        Kind.FILE,
+        _tr("Backbone weights"),
+        _tr("Local file with pretrained weights of the backbone (.safetensors, .pth, .pt)."),
+        optional=True,
+        extension="safetensors pth pt",
+        advanced=True,
+    ),
+    Param(
+        "WEIGHT_INIT_SCHEME",
+        Kind.CHOICE,
+        _tr("Weights of further bands"),
+        _tr(
+            "First layer of a backbone with pretrained weights, where the imagery has other bands than "
+            "red, green and blue. RANDOM: random weights for the other bands. RED_BAND: the red band's "
+            "weights for them. ALL_RANDOM: random weights for all bands."
+        ),
+        default="RANDOM",
+        choices=WEIGHT_SCHEMES,
+        advanced=True,
+    ),
+    Param(
+        "FREEZE",
+        Kind.BOOLEAN,
+        _tr("Freeze the encoder"),
+        _tr(
+            "Keep the pretrained weights of the encoder and train the rest: quicker, and better with "
+            "very few chips. Unlike in ArcGIS it is off unless asked for, since networks here start "
+            "from random weights."
+        ),
+        default=False,
+        words=("FREEZE_MODEL", "UNFREEZE_MODEL"),
+        advanced=True,
+    ),
+    Param(
+        "SEED",
+        Kind.INTEGER,
+        _tr("Seed"),
+        _tr("Of everything random. The same seed gives the same model on the same machine."),
+        default=42,
+        minimum=0,
+        maximum=2**31 - 1,
+        advanced=True,
+    ),
+)
+
+TOOL = Tool(
+    id="trainmodel",
+    command="train-model",
+    title=_tr("Train Deep Learning Model"),
+    group=_tr("Training"),
+    summary=_tr("Trains a network on exported chips and writes a model that Classify Pixels uses."),
+    description=_tr(
+        "Reads chips and their labels, keeps a share of them for validation, trains with AdamW, a "
+        "one-cycle learning rate and varied chips, and keeps the epoch with the best validation "
+        "accuracy.\n\n"
+        "The model folder holds the definition (.emd), the weights for PyTorch and for ONNX, all of it "
+        "as one package (.dlpk), the log of the epochs (training_log.csv) and a report "
+        "(model_metrics.html) with curves, confusion matrix, a table of classes and sample "
+        "predictions.\n\n"
+        "A training that is cancelled or interrupted goes on after its last finished epoch when it is "
+        "run again with the same settings. Damaged chips are skipped and listed."
+    ),
+    params=(*_REQUIRED, *_MAIN, *_ADVANCED),
+    results=(
+        Result("OUT_MODEL_DEFINITION", "file", _tr("Model definition")),
+        Result("OUT_MODEL_PACKAGE", "file", _tr("Model package")),
+        Result("ACCURACY", "number", _tr("Validation accuracy")),
+        Result("JACCARD", "number", _tr("Validation Jaccard index")),
+        Result("MEAN_IOU", "number", _tr("Validation mean IoU")),
+    ),
+    run=run,
+    check=_check,
+    tags=("deep learning", "segmentation", "U-Net", "train", "pixel classification"),
+)

@@ -1,0 +1,1 @@
+"""From exported chips to a trained model: data, Lightning task, report."""

@@ -1,0 +1,153 @@
+"""One collection of training chips out of one or several exported folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from ..chips.folder import ChipPair, ExportedFolder, read_exported_folder
+from ..errors import DataError
+from ..labels.classes import ClassEntry, ClassSchema
+
+#: Formats whose labels are class rasters.
+PIXEL_FORMATS = ("Classified_Tiles",)
+
+
+@dataclass(frozen=True)
+class ChipCollection:
+    """Chips with labels, and what their folders say about them.
+
+    Attributes:
+        pairs: Chips and labels, folder by folder, by name within a folder.
+        unlabelled: Chips without a label, left out.
+        classes: Classes of all folders, by value.
+        tile_size: Chip (width, height) in pixels.
+        band_count: Bands of every chip.
+        band_names: As the first folder says.
+        band_stats: As the first folder says, raw values; empty where unknown.
+        image_space: "MAP_SPACE" or "PIXEL_SPACE".
+        cell_size: Of the first folder.
+        metadata_format: Of all folders.
+        definition: The first folder's definition.
+        roots: The folders.
+    """
+
+    pairs: tuple[ChipPair, ...]
+    unlabelled: tuple[Path, ...]
+    classes: ClassSchema
+    tile_size: tuple[int, int]
+    band_count: int
+    band_names: tuple[str, ...]
+    band_stats: list[dict[str, Any]]
+    image_space: str
+    cell_size: Optional[dict[str, Any]]
+    metadata_format: str
+    definition: dict[str, Any]
+    roots: tuple[Path, ...]
+
+    @property
+    def fill(self) -> tuple[float, ...]:
+        """What pixels without data become: the mean of each band, rounded; empty where unknown."""
+        return tuple(round(float(band["Mean"])) for band in self.band_stats)
+
+
+def collect_chips(folders: Sequence[Path]) -> ChipCollection:
+    """Read ``folders`` and join them.
+
+    Raises:
+        DataError: Where a folder is unusable, the folders do not go together, or no chip has a
+            label.
+    """
+    exported = [read_exported_folder(folder) for folder in folders]
+    first = exported[0]
+    for other in exported:
+        _check_format(other)
+        _check_alike(first, other)
+    pairs = [pair for folder in exported for pair in folder.chips if pair.label]
+    unlabelled = [pair.image for folder in exported for pair in folder.chips if not pair.label]
+    if not pairs:
+        raise DataError(
+            f"No chip in {', '.join(str(folder.root) for folder in exported)} has a label.",
+            "Export the chips again with labels.",
+        )
+    return ChipCollection(
+        pairs=tuple(pairs),
+        unlabelled=tuple(unlabelled),
+        classes=_union(exported),
+        tile_size=first.tile_size,
+        band_count=first.band_count,
+        band_names=first.band_names,
+        band_stats=first.band_stats,
+        image_space=first.image_space,
+        cell_size=first.cell_size,
+        metadata_format=first.metadata_format,
+        definition=first.definition,
+        roots=tuple(folder.root for folder in exported),
+    )
+
+
+def _check_format(folder: ExportedFolder) -> None:
+    if folder.metadata_format not in PIXEL_FORMATS:
+        raise DataError(
+            f"{folder.root} holds {folder.metadata_format}, which does not label pixels.",
+            f"Export the chips as {' or '.join(PIXEL_FORMATS)}.",
+        )
+
+
+def _check_alike(first: ExportedFolder, other: ExportedFolder) -> None:
+    for what, one, two in (
+        ("metadata format", first.metadata_format, other.metadata_format),
+        ("number of bands", first.band_count, other.band_count),
+        ("tile size", "{} x {}".format(*first.tile_size), "{} x {}".format(*other.tile_size)),
+        ("reference system", first.image_space, other.image_space),
+    ):
+        if one != two:
+            raise DataError(
+                f"The training folders differ in {what}: {one} in {first.root}, {two} in {other.root}.",
+                "Train on folders that were exported alike.",
+            )
+
+
+def _union(folders: Sequence[ExportedFolder]) -> ClassSchema:
+    """The classes of all folders by value; a colour that is taken stays with its first class."""
+    entries: dict[int, ClassEntry] = {}
+    origin: dict[int, Path] = {}
+    for folder in folders:
+        for entry in folder.classes:
+            known = entries.get(entry.value)
+            if known is None:
+                taken = {other.color for other in entries.values()}
+                color = None if entry.color in taken else entry.color
+                entries[entry.value] = ClassEntry(entry.value, entry.name, color)
+                origin[entry.value] = folder.root
+            elif known.name != entry.name:
+                raise DataError(
+                    f"Class {entry.value} is {known.name!r} in {origin[entry.value]} and "
+                    f"{entry.name!r} in {folder.root}.",
+                    "Export the folders with one class schema.",
+                )
+    twice = _repeated([entry.name for entry in entries.values()])
+    if twice:
+        raise DataError(
+            f"The class name {twice!r} has several values in the training folders.",
+            "Export the folders with one class schema.",
+        )
+    return ClassSchema(entries[value] for value in sorted(entries))
+
+
+def _repeated(names: Sequence[str]) -> Optional[str]:
+    return next((name for name in names if names.count(name) > 1), None)
+
+
+def red_green_blue(names: Sequence[str]) -> tuple[int, int, int]:
+    """0-based positions of the red, green and blue bands by name, else the first three."""
+    lower = [name.strip().lower() for name in names]
+    found = []
+    for color in ("red", "green", "blue"):
+        known = [word for word in (color, color[0]) if word in lower]
+        if not known:
+            return 0, 1, 2
+        found.append(lower.index(known[0]))
+    return found[0], found[1], found[2]

@@ -1,0 +1,70 @@
+"""What a network costs per chip, found without computing anything, and the batch that fits."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from .devices import Device
+from .memory import available_memory
+
+#: Chips a step at most: beyond that 20 epochs have too few steps to learn well.
+LARGEST_BATCH = {"cpu": 16, "cuda": 32}
+
+#: Steps an epoch has at least, so that few chips are learnt well, too.
+_FEWEST_STEPS = 8
+
+#: Share of the free memory that a step may fill.
+_MEMORY_SHARE = 0.5
+
+#: A training step keeps every activation, its gradient, and about as much for work in between.
+_COPIES = 3
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """Cost of one chip through a network.
+
+    Attributes:
+        activations: Numbers that all layers put out.
+        operations: Multiplications of all convolutions.
+    """
+
+    activations: int
+    operations: int
+
+
+def measure_cost(network: nn.Module, shape: tuple[int, int, int]) -> NetworkCost:
+    """Run a chip of ``shape`` (bands, height, width) through a copy of the network without numbers."""
+    activations, operations = [0], [0]
+
+    def count(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            activations[0] += output.numel()
+            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+                per_pixel = module.weight[0].numel()
+                pixels = output if isinstance(module, nn.Conv2d) else inputs[0]
+                operations[0] += per_pixel * pixels.numel()
+
+    hollow = copy.deepcopy(network).to("meta").eval()
+    for module in hollow.modules():
+        if not any(module.children()):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        hollow(torch.empty((1, *shape), device="meta"))
+    return NetworkCost(activations[0], operations[0])
+
+
+def choose_batch_size(cost: NetworkCost, chips: int, device: Device) -> int:
+    """The largest power of 2 that fits in memory, up to :data:`LARGEST_BATCH` and an eighth of the chips.
+
+    At least 2 where there are two chips: batch normalisation needs them.
+    """
+    free = available_memory() if device.is_cpu else torch.cuda.mem_get_info(device.torch)[0]
+    fitting = free * _MEMORY_SHARE / (_COPIES * 4 * max(1, cost.activations))
+    largest = max(2, min(LARGEST_BATCH[device.torch.type], chips // _FEWEST_STEPS, int(fitting)))
+    return min(chips, 2 ** (largest.bit_length() - 1))

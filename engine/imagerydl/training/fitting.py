@@ -1,0 +1,206 @@
+"""Runs Lightning: from a network and chips to checkpoints, through interruptions."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from torch import Tensor, nn
+
+from ..errors import OutOfMemoryError
+from ..events import Reporter
+from .augmentation import BatchInput
+from .batches import ChipBatches
+from .dataset import TrainingData
+from .devices import Device
+from .history import EpochHistory, Row
+from .losses import PixelLoss
+from .pixel_task import Optimisation, PixelTask
+from .progress import TrainingProgress
+from .resume import WorkFolder
+from .settings import MONITORS, TrainingSettings
+
+#: Gradients longer than this are shortened: one odd batch must not undo many good ones.
+GRADIENT_CLIP = 1.0
+
+#: Chips a validation batch has for each chip of a training batch: no gradients, less memory.
+VALIDATION_FACTOR = 2
+
+
+@dataclass
+class Fit:
+    """Everything one training needs.
+
+    Attributes:
+        settings: As asked.
+        data: The chips.
+        train: Indices of the chips to learn from.
+        valid: Indices of the chips to validate with.
+        network: With its starting weights.
+        loss: Loss and Jaccard index.
+        train_input: Makes network input for training.
+        valid_input: Makes network input for validation.
+        device: Where.
+        work: Where checkpoints go.
+    """
+
+    settings: TrainingSettings
+    data: TrainingData
+    train: np.ndarray
+    valid: np.ndarray
+    network: nn.Module
+    loss: PixelLoss
+    train_input: BatchInput
+    valid_input: BatchInput
+    device: Device
+    work: WorkFolder
+
+    def valid_batches(self, batch_size: int) -> ChipBatches:
+        """Validation chips, always in the same order."""
+        return ChipBatches(self.data, self.valid, VALIDATION_FACTOR * batch_size)
+
+    def sweep_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Training batches without end, for the learning-rate finder."""
+        for epoch in count():
+            yield from ChipBatches(
+                self.data, self.train, batch_size, self.settings.seed + 1, lambda e=epoch: e, True
+            )
+
+
+def fit(job: Fit, reporter: Reporter, span: tuple[float, float]) -> list[Row]:
+    """Train, or go on training, until the last epoch or until nothing improves.
+
+    Where the device's memory is too small the batch is halved and training starts anew.
+
+    Args:
+        job: What to train; its work folder holds the batch size and the learning rate.
+        reporter: Hears of progress.
+        span: Part of the whole run this is.
+
+    Returns:
+        The record of all epochs.
+
+    Raises:
+        OutOfMemoryError: Where not even the smallest batch fits.
+        TrainingError: Where the loss is not a number any more.
+    """
+    start = {name: tensor.detach().cpu().clone() for name, tensor in job.network.state_dict().items()}
+    while True:
+        batch_size = int(job.work.state["batch_size"])
+        try:
+            return _fit_once(job, batch_size, reporter, span)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            if batch_size <= 2:
+                raise OutOfMemoryError(
+                    f"{job.device.description} has too little memory for two chips of "
+                    f"{job.data.shape[2]} x {job.data.shape[1]} pixels.",
+                    "Set a smaller CHIP_SIZE, choose a smaller BACKBONE_MODEL, or train on the CPU.",
+                ) from error
+        # Outside the handler: the exception no longer holds on to the tensors.
+        reporter.warning(
+            f"Batches of {batch_size} chips do not fit in memory: going on with {batch_size // 2}."
+        )
+        job.work.forget_epochs()
+        job.work.save(batch_size=batch_size // 2)
+        job.network.load_state_dict(start)
+        if not job.device.is_cpu:
+            torch.cuda.empty_cache()
+
+
+def _fit_once(job: Fit, batch_size: int, reporter: Reporter, span: tuple[float, float]) -> list[Row]:
+    settings = job.settings
+    history = EpochHistory(job.data.channels.names, reporter)
+    with quiet_lightning():
+        trainer = _trainer(job, [TrainingProgress(reporter, span), history, *_callbacks(job)])
+        batches = ChipBatches(
+            job.data, job.train, batch_size, settings.seed, lambda: trainer.current_epoch, drop_last=True
+        )
+        plan = Optimisation(
+            learning_rate=float(job.work.state["learning_rate"]),
+            weight_decay=settings.loss.weight_decay,
+            steps=len(batches) * settings.max_epochs,
+        )
+        task = PixelTask(
+            job.network, job.loss, job.train_input, job.valid_input, plan, settings.seed, settings.freeze
+        )
+        last = job.work.last_checkpoint
+        trainer.fit(
+            task,
+            batches,
+            job.valid_batches(batch_size),
+            ckpt_path=str(last) if last else None,
+            weights_only=True,
+        )
+    return history.rows
+
+
+def _callbacks(job: Fit) -> list[Callback]:
+    """Keep the best and the last state; stop when the monitored quantity no longer improves."""
+    callbacks: list[Callback] = [
+        ModelCheckpoint(
+            dirpath=job.work.checkpoints,
+            filename="best",
+            monitor="valid_accuracy",
+            mode="max",
+            save_last=True,
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
+        )
+    ]
+    if job.settings.stop_early:
+        name, less_is_better = MONITORS[job.settings.monitor]
+        callbacks.append(
+            EarlyStopping(
+                name,
+                patience=job.settings.loss.patience,
+                mode="min" if less_is_better else "max",
+                check_on_train_epoch_end=True,
+                check_finite=False,  # the progress callback says what to do about it
+            )
+        )
+    return callbacks
+
+
+def _trainer(job: Fit, callbacks: list[Callback]) -> Trainer:
+    device = job.device
+    if not device.is_cpu:
+        torch.backends.cudnn.deterministic = True  # the same seed gives the same model
+    return Trainer(
+        accelerator="cpu" if device.is_cpu else "gpu",
+        devices=1 if device.is_cpu else [device.torch.index],
+        precision=device.precision,
+        max_epochs=job.settings.max_epochs,
+        callbacks=callbacks,
+        logger=CSVLogger(str(job.work.path), name="log", version=""),
+        default_root_dir=str(job.work.path),
+        gradient_clip_val=GRADIENT_CLIP,
+        benchmark=False,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1_000_000,  # the history writes the log, once an epoch
+        use_distributed_sampler=False,
+    )
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's hints (number of loader workers, other loggers) from the user."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
