@@ -1,0 +1,1 @@
+"""Inference: the streaming pipeline from raster to class raster, and how overlaps are blended."""
