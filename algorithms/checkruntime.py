@@ -1,0 +1,10 @@
+"""Check runtime in QGIS."""
+
+from ..engine.imagerydl.tools.checkruntime import TOOL
+from ..processing_provider.algorithm import ToolAlgorithm
+
+
+class Algorithm(ToolAlgorithm):
+    """The tool as it is."""
+
+    tool = TOOL

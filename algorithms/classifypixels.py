@@ -1,0 +1,10 @@
+"""Classify Pixels in QGIS."""
+
+from ..engine.imagerydl.tools.classifypixels import TOOL
+from ..processing_provider.algorithm import ToolAlgorithm
+
+
+class Algorithm(ToolAlgorithm):
+    """The tool as it is."""
+
+    tool = TOOL

@@ -1,0 +1,10 @@
+"""Train Deep Learning Model in QGIS."""
+
+from ..engine.imagerydl.tools.trainmodel import TOOL
+from ..processing_provider.algorithm import ToolAlgorithm
+
+
+class Algorithm(ToolAlgorithm):
+    """The tool as it is."""
+
+    tool = TOOL

@@ -1,0 +1,36 @@
+"""The plugin object: registers the Processing provider, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from qgis.core import QgsApplication
+
+from .processing_provider.provider import ImageryProvider
+
+
+class ImageryDeepLearningPlugin:
+    """What QGIS starts and stops.
+
+    Args:
+        iface: The QGIS window, None under ``qgis_process``. Not used: everything is in the Toolbox.
+    """
+
+    def __init__(self, iface: Any = None) -> None:
+        self._provider: Optional[ImageryProvider] = None
+
+    def initProcessing(self) -> None:  # noqa: N802 - the name QGIS calls
+        """Register the provider once. QGIS calls this, :meth:`initGui`, or both."""
+        if self._provider is None:
+            self._provider = ImageryProvider()
+            QgsApplication.processingRegistry().addProvider(self._provider)
+
+    def initGui(self) -> None:  # noqa: N802 - the name QGIS calls
+        """Start inside the desktop."""
+        self.initProcessing()
+
+    def unload(self) -> None:
+        """Take the provider out again."""
+        if self._provider is not None:
+            QgsApplication.processingRegistry().removeProvider(self._provider)
+            self._provider = None

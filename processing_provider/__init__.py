@@ -1,0 +1,1 @@
+"""How the engine's tools become Processing algorithms."""

@@ -1,0 +1,57 @@
+"""The Processing provider: one algorithm per tool of the engine."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from qgis.core import QgsProcessingProvider
+from qgis.PyQt.QtGui import QIcon
+
+from ..engine.imagerydl import __version__, tools
+from .algorithm import ICON, ToolAlgorithm
+from .translation import tr
+
+#: ``<plugin>.algorithms``; found relatively, since the plugin's folder may have any name.
+_ALGORITHMS = __package__.rpartition(".")[0] + ".algorithms"
+
+
+class ImageryProvider(QgsProcessingProvider):
+    """Imagery Deep Learning in the Toolbox."""
+
+    def id(self) -> str:
+        """First part of every algorithm's id."""
+        return "imagerydl"
+
+    def name(self) -> str:
+        """Title in the Toolbox."""
+        return tr("Imagery Deep Learning")
+
+    def versionInfo(self) -> str:  # noqa: N802 - the name QGIS calls
+        """Version shown by ``qgis_process list``."""
+        return __version__
+
+    def icon(self) -> QIcon:
+        """The plugin's icon."""
+        return QIcon(str(ICON))
+
+    def svgIconPath(self) -> str:  # noqa: N802 - the name QGIS calls
+        """The plugin's icon."""
+        return str(ICON)
+
+    def supportedOutputRasterLayerExtensions(self) -> list[str]:  # noqa: N802 - the name QGIS calls
+        """The engine writes GeoTIFF."""
+        return ["tif", "tiff"]
+
+    def defaultRasterFileExtension(self) -> str:  # noqa: N802 - the name QGIS calls
+        """Extension of temporary rasters."""
+        return "tif"
+
+    def loadAlgorithms(self) -> None:  # noqa: N802 - the name QGIS calls
+        """Add one algorithm per tool; imports declarations only, never a deep-learning library."""
+        for tool_id in tools.TOOL_IDS:
+            self.addAlgorithm(algorithm_class(tool_id)())
+
+
+def algorithm_class(tool_id: str) -> type[ToolAlgorithm]:
+    """The class that binds a tool, ``Algorithm`` in ``algorithms/<tool id>.py``."""
+    return import_module(f"{_ALGORITHMS}.{tool_id}").Algorithm

@@ -1,0 +1,13 @@
+"""Translation of everything shown, the engine's texts included, under one fixed context."""
+
+from __future__ import annotations
+
+from qgis.PyQt.QtCore import QCoreApplication
+
+#: The context the engine marks its texts with.
+CONTEXT = "ImageryDL"
+
+
+def tr(text: str) -> str:
+    """``text`` in the language of QGIS; the text itself where there is no translation."""
+    return QCoreApplication.translate(CONTEXT, text) if text else text

@@ -1,0 +1,177 @@
+"""The main job with the real engine: chips from a memory layer, a model, a class raster in QGIS's colours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import processing
+import pytest
+from qgis.core import (
+    Qgis,
+    QgsCoordinateReferenceSystem,
+    QgsFeature,
+    QgsGeometry,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
+    QgsProcessingModelParameter,
+    QgsProcessingParameterMapLayer,
+    QgsProcessingParameterRasterLayer,
+    QgsRasterBlock,
+    QgsRasterFileWriter,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsVectorLayer,
+)
+from recording import Recording
+
+SIZE, TILE = 128, 32
+EXPORT = {
+    "METADATA_FORMAT": "Classified_Tiles", "TILE_SIZE_X": TILE, "TILE_SIZE_Y": TILE, "STRIDE_X": TILE,
+    "STRIDE_Y": TILE, "CLASS_VALUE_FIELD": "class", "OUTPUT_NOFEATURE_TILES": True,
+    "CLASS_SCHEMA": "1, Roof, #aa3322",
+}  # fmt: skip
+TRAIN = {
+    "MAX_EPOCHS": 1,
+    "BATCH_SIZE": 4,
+    "LEARNING_RATE": 0.002,
+    "DEVICE": "CPU",
+    "VALIDATION_PERCENTAGE": 25,
+}
+
+pytestmark = pytest.mark.usefixtures("provider", "engine")
+
+
+def box(number: int) -> QgsRectangle:
+    """Ground of roof ``number``, in metres; one roof in every tile."""
+    x, y = (number % 4) * TILE + 8, (number // 4) * TILE + 8
+    return QgsRectangle(x, y, x + 14, y + 14)
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    """Bright roofs on dark ground, 1 m cells, and the polygons in a memory layer."""
+    rows = [bytearray([40] * SIZE) for _ in range(SIZE)]
+    layer = QgsVectorLayer("Polygon?crs=EPSG:32636&field=class:integer", "roofs", "memory")
+    features = []
+    for number in range(16):
+        area = box(number)
+        for y in range(int(area.yMinimum()), int(area.yMaximum())):
+            rows[SIZE - 1 - y][int(area.xMinimum()) : int(area.xMaximum())] = bytes([200] * int(area.width()))
+        feature = QgsFeature(layer.fields())
+        feature.setGeometry(QgsGeometry.fromRect(area))
+        feature.setAttributes([1])
+        features.append(feature)
+    layer.dataProvider().addFeatures(features)
+    path = tmp_path_factory.mktemp("town") / "town.tif"
+    output = QgsRasterFileWriter(str(path)).createMultiBandRaster(
+        Qgis.DataType.Byte,
+        SIZE,
+        SIZE,
+        QgsRectangle(0, 0, SIZE, SIZE),
+        QgsCoordinateReferenceSystem("EPSG:32636"),
+        3,
+    )
+    for band in (1, 2, 3):
+        block = QgsRasterBlock(Qgis.DataType.Byte, SIZE, SIZE)
+        block.setData(b"".join(bytes(row) for row in rows))
+        output.writeBlock(block, band)
+    output.setEditable(False)
+    return str(path), layer
+
+
+def check_classified(raster: str, town: str) -> None:
+    """Same grid, and the class named and coloured as the schema says."""
+    classified, image = QgsRasterLayer(raster, "classified"), QgsRasterLayer(town, "town")
+    assert classified.extent() == image.extent()
+    assert classified.width() == SIZE
+    legend = {
+        int(entry.value): (entry.label, entry.color.name()) for entry in classified.renderer().classes()
+    }
+    assert legend[1] == ("Roof", "#aa3322")
+
+
+def test_three_steps_as_a_script(town, project, tmp_path):
+    image, roofs = town
+    project.addMapLayer(roofs.clone())
+    exported = processing.run(
+        "imagerydl:exporttrainingdata",
+        {"IN_RASTER": [image], "IN_CLASS_DATA": roofs, "OUT_FOLDER": str(tmp_path / "chips"), **EXPORT},
+    )
+    assert exported["NUM_CHIPS"] == 16
+    assert exported["NUM_CLASSES"] >= 1
+    feedback = Recording()
+    trained = processing.run(
+        "imagerydl:trainmodel",
+        {"IN_FOLDER": exported["OUT_FOLDER"], "OUT_FOLDER": str(tmp_path / "model"), **TRAIN},
+        feedback=feedback,
+    )
+    assert Path(trained["OUT_MODEL_PACKAGE"]).suffix == ".dlpk"
+    assert 0 <= trained["ACCURACY"] <= 1
+    assert feedback.values[-1] == 100.0
+    out = str(tmp_path / "classified.tif")
+    classified = processing.runAndLoadResults(
+        "imagerydl:classifypixels",
+        {
+            "IN_RASTER": [image],
+            "IN_MODEL_DEFINITION": trained["OUT_MODEL_PACKAGE"],
+            "OUT_CLASSIFIED_RASTER": out,
+        },
+    )
+    assert classified["VALID_PIXELS"] == SIZE * SIZE
+    check_classified(out, image)
+    (loaded,) = [layer for layer in project.mapLayers().values() if layer.source() == out]
+    assert "Roof" in [entry.label for entry in loaded.renderer().classes()]
+
+
+def test_three_steps_as_one_saved_model(town, tmp_path):
+    image, roofs = town
+    source = QgsProcessingModelChildParameterSource
+    model = QgsProcessingModelAlgorithm("main job", "tests")
+    model.addModelParameter(
+        QgsProcessingParameterRasterLayer("image", "Image"), QgsProcessingModelParameter("image")
+    )
+    model.addModelParameter(
+        QgsProcessingParameterMapLayer("labels", "Labels"), QgsProcessingModelParameter("labels")
+    )
+
+    def add(name, tool, constants, output=None, **sources):
+        step = QgsProcessingModelChildAlgorithm(f"imagerydl:{tool}")
+        step.setChildId(name)
+        for key, value in constants.items():
+            step.addParameterSources(key, [source.fromStaticValue(value)])
+        for key, value in sources.items():
+            step.addParameterSources(key, [value])
+        if output:
+            final = QgsProcessingModelOutput(output)
+            final.setChildId(name)
+            final.setChildOutputName(output)
+            step.setModelOutputs({output: final})
+        model.addChildAlgorithm(step)
+
+    add(
+        "export", "exporttrainingdata", EXPORT, "OUT_FOLDER",
+        IN_RASTER=source.fromModelParameter("image"), IN_CLASS_DATA=source.fromModelParameter("labels"),
+    )  # fmt: skip
+    add("train", "trainmodel", TRAIN, "OUT_FOLDER", IN_FOLDER=source.fromChildOutput("export", "OUT_FOLDER"))
+    add(
+        "classify", "classifypixels", {}, "OUT_CLASSIFIED_RASTER",
+        IN_RASTER=source.fromModelParameter("image"),
+        IN_MODEL_DEFINITION=source.fromChildOutput("train", "OUT_MODEL_DEFINITION"),
+    )  # fmt: skip
+    assert model.toFile(str(tmp_path / "job.model3"))
+    saved = QgsProcessingModelAlgorithm()
+    assert saved.fromFile(str(tmp_path / "job.model3"))
+    done = processing.run(
+        saved,
+        {
+            "image": image,
+            "labels": roofs,
+            "export:OUT_FOLDER": str(tmp_path / "chips"),
+            "train:OUT_FOLDER": str(tmp_path / "model"),
+            "classify:OUT_CLASSIFIED_RASTER": str(tmp_path / "classified.tif"),
+        },
+        feedback=Recording(),
+    )
+    check_classified(done["classify:OUT_CLASSIFIED_RASTER"], image)

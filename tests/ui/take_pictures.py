@@ -1,0 +1,150 @@
+"""Runs inside the QGIS desktop (``qgis --code``): the Toolbox and the dialogs of the tools, as pictures."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from pathlib import Path
+
+import processing
+from qgis.core import (
+    Qgis,
+    QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsFeature,
+    QgsGeometry,
+    QgsProject,
+    QgsRasterBlock,
+    QgsRasterFileWriter,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import QEventLoop, QModelIndex, QTimer
+from qgis.PyQt.QtWidgets import QApplication, QDockWidget, QLineEdit, QScrollArea, QSplitter, QTabWidget, QWidget
+from qgis.utils import iface
+
+PICTURES = Path(os.environ["IMAGERYDL_PICTURES"])
+LOG = Path(os.environ["IMAGERYDL_PICTURES_LOG"])
+SCRATCH = LOG.parent / "tmp"
+
+#: Values shown in the dialogs: the ones of the first steps in the README.
+DIALOGS = {
+    "exporttrainingdata": {
+        "TILE_SIZE_X": 256, "TILE_SIZE_Y": 256, "STRIDE_X": 128, "STRIDE_Y": 128,
+        "CLASS_VALUE_FIELD": "class", "OUT_FOLDER": "/data/town/chips",
+        "CLASS_SCHEMA": "1, building, #c8743c\n2, road, #7a7a7a\n3, tree, #5fa55a\n4, water, #3b8ea5",
+    },
+    "trainmodel": {"IN_FOLDER": "/data/town/chips", "OUT_FOLDER": "/data/town/model", "MAX_EPOCHS": 20},
+    "classifypixels": {
+        "IN_MODEL_DEFINITION": "/data/town/model/model.dlpk", "OUT_CLASSIFIED_RASTER": "/data/town/classified.tif",
+    },
+}  # fmt: skip
+
+
+def say(text: str) -> None:
+    """Add a line to the log the caller reads."""
+    with LOG.open("a", encoding="utf-8") as log:
+        log.write(text + "\n")
+
+
+def add_layers() -> tuple[QgsRasterLayer, QgsVectorLayer]:
+    """A small raster and a polygon layer, so that the dialogs show names."""
+    path = SCRATCH / "town.tif"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    output = QgsRasterFileWriter(str(path)).createMultiBandRaster(
+        Qgis.DataType.Byte, 64, 64, QgsRectangle(0, 0, 64, 64), QgsCoordinateReferenceSystem("EPSG:32636"), 3
+    )
+    for band in (1, 2, 3):
+        block = QgsRasterBlock(Qgis.DataType.Byte, 64, 64)
+        block.setData(bytes((band * 50 + (i * 7) % 60) % 256 for i in range(64 * 64)))
+        output.writeBlock(block, band)
+    output.setEditable(False)
+    raster = QgsRasterLayer(str(path), "town")
+    labels = QgsVectorLayer("Polygon?crs=EPSG:32636&field=class:string", "buildings", "memory")
+    feature = QgsFeature(labels.fields())
+    feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(10, 10, 30, 30)))
+    feature.setAttributes(["building"])
+    labels.dataProvider().addFeatures([feature])
+    QgsProject.instance().addMapLayers([raster, labels])
+    return raster, labels
+
+
+def wait(milliseconds: int) -> None:
+    """Let QGIS draw."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+def save(widget: QWidget, name: str) -> None:
+    """Write what ``widget`` looks like."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    picture = widget.grab()
+    if picture.isNull() or not picture.save(str(PICTURES / name)):
+        raise RuntimeError(f"{name} could not be written")
+    say(f"{name}: {picture.width()} x {picture.height()}")
+
+
+def picture_toolbox() -> None:
+    """The Toolbox with our tools alone."""
+    dock = iface.mainWindow().findChild(QDockWidget, "ProcessingToolbox")
+    dock.show()
+    dock.setFloating(True)
+    dock.resize(420, 330)
+    dock.searchBox.setText("imagerydl:")
+    wait(1500)
+    dock.algorithmTree.expandAll()
+    dock.algorithmTree.clearSelection()
+    dock.algorithmTree.setCurrentIndex(QModelIndex())
+    wait(500)
+    save(dock, "toolbox.png")
+    dock.hide()
+
+
+def picture_dialog(tool_id: str, values: dict[str, object]) -> None:
+    """One dialog, high enough to show every parameter that is not advanced."""
+    dialog = processing.createAlgorithmDialog(f"imagerydl:{tool_id}", values)
+    dialog.show()
+    dialog.resize(1040, 700)
+    wait(800)
+    area = max(dialog.findChildren(QScrollArea), key=lambda area: area.widget().sizeHint().height())
+    missing = area.widget().sizeHint().height() - area.viewport().height()
+    dialog.resize(1040, max(560, dialog.height() + missing + 12))
+    for splitter in dialog.findChildren(QSplitter):
+        if splitter.count() == 2:
+            splitter.setSizes([660, 380])
+    for tabs in dialog.findChildren(QTabWidget):
+        tabs.setCurrentIndex(0)
+    if dialog.focusWidget():
+        dialog.focusWidget().clearFocus()
+    for line in dialog.findChildren(QLineEdit):
+        line.deselect()
+    wait(1200)
+    save(dialog, f"dialog-{tool_id}.png")
+    dialog.close()
+
+
+def take() -> None:
+    """Every picture, then leave without questions."""
+    try:
+        if QgsApplication.processingRegistry().providerById("imagerydl") is None:
+            raise RuntimeError("the plugin is not loaded")
+        raster, labels = add_layers()
+        picture_toolbox()
+        layers = {
+            "exporttrainingdata": {"IN_RASTER": [raster.id()], "IN_CLASS_DATA": labels.id()},
+            "classifypixels": {"IN_RASTER": [raster.id()]},
+        }
+        for tool_id, values in DIALOGS.items():
+            picture_dialog(tool_id, {**layers.get(tool_id, {}), **values})
+        say("done")
+    except Exception:  # noqa: BLE001 - an uncaught one would open a dialog and wait for ever
+        say(traceback.format_exc())
+    finally:
+        QApplication.instance().processEvents()
+        os._exit(0)
+
+
+# --code runs before the window is ready.
+QTimer.singleShot(4000, take)
