@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qgis.PyQt.QtCore import QCoreApplication
 
-#: The context the engine marks its texts with.
+#: Of all texts in the translation files, declarations and messages alike.
 CONTEXT = "ImageryDL"
 
 

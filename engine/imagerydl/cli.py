@@ -62,7 +62,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for tool in tools.all_tools():
         command = commands.add_parser(
-            tool.command, help=tool.summary, description=f"{tool.summary}\n\n{tool.description}",
+            tool.command,
+            help=tool.summary,
+            description=f"{tool.summary}\n\n{tool.description}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.set_defaults(tool=tool)

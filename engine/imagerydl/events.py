@@ -121,7 +121,9 @@ def progress_text(event: Event) -> str:
     """A progress event as a line for people: ``Exporting chips: 120 of 3483 chips, 80/s, 42 s left``."""
     text = f"{event['stage']}: {event['done']:g} of {event['total']:g} {event['unit']}".rstrip()
     if "rate" in event:
-        text += f", {event['rate']:.3g}/s, {duration_text(event['seconds_left'])} left"
+        rate = event["rate"]
+        text += f", {rate:,.0f}/s" if rate >= 10 else f", {rate:.2g}/s"
+        text += f", {duration_text(event['seconds_left'])} left"
     return f"{text} ({event['note']})" if event.get("note") else text
 
 

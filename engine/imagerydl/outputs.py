@@ -101,6 +101,10 @@ def discard_unfinished() -> None:
 def _publish(staging: Path, final: Path) -> None:
     if final.is_dir():
         shutil.rmtree(final)
+    elif final.exists():
+        # Overviews and statistics of the file that goes would be taken for those of the new one.
+        for stale in _sidecars(final):
+            _remove(stale)
     os.replace(staging, final)
     # GDAL writes sidecars beside the name it was given: they follow the file.
     for sidecar in _sidecars(staging):

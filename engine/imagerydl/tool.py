@@ -2,6 +2,9 @@
 
 From a :class:`Tool` come the QGIS dialog and its help, ``qgis_process help``, the command line,
 the documentation page and the contract tests. Standard library only: QGIS imports this.
+
+Titles, summaries, labels and help are English text. They are translated where they are shown, so
+a translation file is filled from the declarations themselves rather than from marks in the source.
 """
 
 from __future__ import annotations
@@ -13,11 +16,6 @@ from enum import Enum
 from typing import Any, Optional
 
 from .errors import ParameterError
-
-
-def QT_TRANSLATE_NOOP(context: str, text: str) -> str:  # noqa: N802 - the name pylupdate looks for
-    """Mark ``text`` for translation without importing Qt; the plugin translates it when shown."""
-    return text
 
 
 class Kind(str, Enum):

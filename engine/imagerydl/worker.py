@@ -84,13 +84,15 @@ def main(job_file: str) -> int:
         emit({"event": "error", "code": error.code, "message": error.message, "fix": error.fix})
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 - the last line of defence of a process
-        emit({
-            "event": "error",
-            "code": "unexpected",
-            "message": f"{type(error).__name__}: {error}",
-            "fix": "This is a fault of the program, please report it with the text below.",
-            "traceback": traceback.format_exc(),
-        })
+        emit(
+            {
+                "event": "error",
+                "code": "unexpected",
+                "message": f"{type(error).__name__}: {error}",
+                "fix": "This is a fault of the program, please report it with the text below.",
+                "traceback": traceback.format_exc(),
+            }
+        )
         return EXIT_FAILED
     emit({"event": "result", "values": result})
     return 0

@@ -19,6 +19,8 @@ def test_progress_tells_stage_rate_and_time_left(monkeypatch):
     assert events.progress_text(said[-1]) == (
         "Exporting chips: 25 of 100 chips, 2.5/s, 30 s left (skipped 3)"
     )
+    said[-1]["rate"] = 2533.4
+    assert "2,533/s" in events.progress_text(said[-1])
 
 
 def test_progress_is_rare_but_the_last_step_always_comes():
@@ -46,8 +48,6 @@ def test_events_survive_the_pipe_and_other_lines_are_no_events():
     assert events.decode("{broken") is None
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(41.6, "42 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")]
-)
+@pytest.mark.parametrize(("seconds", "text"), [(41.6, "42 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")])
 def test_durations_read_naturally(seconds, text):
     assert events.duration_text(seconds) == text

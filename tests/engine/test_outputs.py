@@ -41,6 +41,14 @@ def test_existing_output_is_kept_unless_asked(tmp_path):
     assert final.read_text(encoding="utf-8") == "new"
 
 
+def test_sidecars_of_the_replaced_file_go_with_it(tmp_path):
+    for name in ("a.tif", "a.tif.ovr", "a.tifx"):
+        (tmp_path / name).write_text("old", encoding="utf-8")
+    with outputs.staged(tmp_path / "a.tif", overwrite=True) as staging:
+        staging.write_text("new", encoding="utf-8")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "a.tifx"]
+
+
 def test_an_empty_file_or_folder_is_not_in_the_way(tmp_path):
     (tmp_path / "empty.tif").touch()
     (tmp_path / "folder").mkdir()

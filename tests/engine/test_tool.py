@@ -19,13 +19,21 @@ def make(kind, **more):
         (make(Kind.NUMBER, default=1.5), "", 1.5),
         (make(Kind.BOOLEAN), "True", True),
         (make(Kind.BOOLEAN, words=("ALL_TILES", "ONLY_TILES_WITH_FEATURES")), "all_tiles", True),
-        (make(Kind.BOOLEAN, words=("ALL_TILES", "ONLY_TILES_WITH_FEATURES")), "ONLY_TILES_WITH_FEATURES", False),
+        (
+            make(Kind.BOOLEAN, words=("ALL_TILES", "ONLY_TILES_WITH_FEATURES")),
+            "ONLY_TILES_WITH_FEATURES",
+            False,
+        ),
         (make(Kind.CHOICE, choices=("TIFF", "PNG")), "png", "PNG"),
         (make(Kind.RASTERS), 'a b.tif;"c.tif"', ["a b.tif", "c.tif"]),
         (make(Kind.RASTERS), ["a.tif"], ["a.tif"]),
         (make(Kind.RASTERS), None, []),
         (make(Kind.ARGUMENTS), "padding 32;batch_size 4", {"padding": "32", "batch_size": "4"}),
-        (make(Kind.ARGUMENTS), ["padding", 32.0, "rotate", "30.0;0.5"], {"padding": "32", "rotate": "30.0;0.5"}),
+        (
+            make(Kind.ARGUMENTS),
+            ["padding", 32.0, "rotate", "30.0;0.5"],
+            {"padding": "32", "rotate": "30.0;0.5"},
+        ),
         (make(Kind.ARGUMENTS), {"padding": 8}, {"padding": "8"}),
         (make(Kind.ARGUMENTS), [["padding", 8]], {"padding": "8"}),
         (

@@ -60,7 +60,10 @@ def start(tmp_path):
         job.write_text(json.dumps({"tool": "toy", "parameters": parameters}), encoding="utf-8")
         process = subprocess.Popen(
             [sys.executable, "-I", "-c", PROGRAM, str(ENGINE), str(job)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         started.append(process)
         return process
@@ -136,7 +139,11 @@ def test_a_job_file_that_is_none_is_named(tmp_path):
     job.write_text("[]", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-I", str(ENGINE / "imagerydl"), "worker", str(job)],
-        stdin=subprocess.PIPE, capture_output=True, text=True, timeout=30, check=False,
+        stdin=subprocess.PIPE,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert "not a job file" in done.stdout
     assert done.returncode == 1

@@ -165,20 +165,17 @@ def classify(
     """
     tally = Tally()
     outputs = len(output.values)
-    blends = layout.x.padding > 0
-    blocks = layout.column_blocks(outputs if blends else 1)
+    blocks = layout.column_blocks(outputs if layout.x.padding else 1)
     total = sum(block.tile_count for block in blocks)
     with TileReader(source, bands, normalisation, readers) as reader, ThreadPoolExecutor(1) as behind:
         for block in blocks:
             finisher = _Finisher(block, predictor, outputs, output, tally)
             pending: deque[Future[None]] = deque()
             for batch in reader.batches(block, block.runs(batch_size)):
-                tally.tiles += len(batch.run.columns)
-                tally.skipped += batch.skipped
-                note = f"{tally.skipped} without data" if tally.skipped else ""
-                reporter.progress("Classifying pixels", tally.tiles, total, "tiles", note)
+                reporter.check_cancelled()
                 scores = predictor.scores(batch.tiles) if batch.columns else None
                 pending.append(behind.submit(finisher.take, batch, scores))
+                _report(reporter, batch, tally, total)
                 # One batch behind the model at a time: enough to overlap, and memory stays bounded.
                 while len(pending) > 1:
                     pending.popleft().result()
@@ -186,3 +183,10 @@ def classify(
                 pending.popleft().result()
             finisher.close()
     return tally
+
+
+def _report(reporter: Reporter, batch: Batch, tally: Tally, total: int) -> None:
+    tally.tiles += len(batch.run.columns)
+    tally.skipped += batch.skipped
+    note = f"{tally.skipped} without data" if tally.skipped else ""
+    reporter.progress("Classifying pixels", tally.tiles, total, "tiles", note)

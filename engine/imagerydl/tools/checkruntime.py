@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..tool import QT_TRANSLATE_NOOP, Kind, Param, Result, Tool
+from ..tool import Kind, Param, Result, Tool
 
 if TYPE_CHECKING:
     from ..events import Reporter
     from ..jobs import Job
-
-
-def _tr(text: str) -> str:
-    return QT_TRANSLATE_NOOP("ImageryDL", text)
 
 
 def _run(job: Job, reporter: Reporter) -> dict[str, Any]:
@@ -41,15 +37,15 @@ _PARAMS = (
     Param(
         "DEVICE",
         Kind.TEXT,
-        _tr("Device"),
-        _tr("What to check: AUTO (a CUDA device where there is one), CPU, CUDA, or CUDA:0, CUDA:1..."),
+        "Device",
+        "What to check: AUTO (a CUDA device where there is one), CPU, CUDA, or CUDA:0, CUDA:1...",
         default="AUTO",
     ),
     Param(
         "OUT_REPORT",
         Kind.OUT_FILE,
-        _tr("Report file"),
-        _tr("Text file for the report. It may be left out."),
+        "Report file",
+        "Text file for the report. It may be left out.",
         optional=True,
         extension="txt",
     ),
@@ -58,18 +54,18 @@ _PARAMS = (
 TOOL = Tool(
     id="checkruntime",
     command="check-runtime",
-    title=_tr("Check runtime"),
-    group=_tr("Runtime"),
-    summary=_tr("Prove what really runs in the deep-learning environment, and on which device."),
-    description=_tr(
+    title="Check runtime",
+    group="Runtime",
+    summary="Prove what really runs in the deep-learning environment, and on which device.",
+    description=(
         "Multiplies matrices, runs a small ONNX network and transforms coordinates, compares the results "
         "with known ones, and reports versions, devices and speed. The report is text to paste where you "
         "ask for help; your home folder is left out of it."
     ),
     params=_PARAMS,
     results=(
-        Result("REPORT", "text", _tr("Report")),
-        Result("DEVICE_USED", "text", _tr("Device used")),
+        Result("REPORT", "text", "Report"),
+        Result("DEVICE_USED", "text", "Device used"),
     ),
     run=_run,
     tags=("environment", "gpu", "cuda", "device", "version", "report", "diagnosis"),

@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ParameterError
 from ..events import Reporter
 from ..inference.arguments import ClassifyArguments
-from ..tool import QT_TRANSLATE_NOOP, Kind, Param, Result, Tool
+from ..tool import Kind, Param, Result, Tool
 
 if TYPE_CHECKING:
     from ..jobs import Job
 
 _OUTPUT_KEYS = ("OUT_CLASSIFIED_RASTER", "OUT_CONFIDENCE_RASTER")
-
-
-def _tr(text: str) -> str:
-    return QT_TRANSLATE_NOOP("ImageryDL", text)
 
 
 def check(values: Mapping[str, Any]) -> None:
@@ -56,8 +52,8 @@ _PARAMS = (
     Param(
         "IN_RASTER",
         Kind.RASTERS,
-        _tr("Input raster"),
-        _tr(
+        "Input raster",
+        (
             "The raster to classify. Several are taken as one mosaic on the grid of the first; where "
             "they overlap, the first one with data counts."
         ),
@@ -65,15 +61,15 @@ _PARAMS = (
     Param(
         "IN_MODEL_DEFINITION",
         Kind.FILE,
-        _tr("Model definition"),
-        _tr("The trained model: an .emd file, a .dlpk package, or the definition's JSON text."),
+        "Model definition",
+        "The trained model: an .emd file, a .dlpk package, or the definition's JSON text.",
         extension="emd dlpk",
     ),
     Param(
         "OUT_CLASSIFIED_RASTER",
         Kind.OUT_RASTER,
-        _tr("Classified raster"),
-        _tr(
+        "Classified raster",
+        (
             "The result, a GeoTIFF (.tif) with palette and attribute table. The value 255 means no data "
             "(65535 where class values go beyond 254)."
         ),
@@ -81,8 +77,8 @@ _PARAMS = (
     Param(
         "ARGUMENTS",
         Kind.ARGUMENTS,
-        _tr("Arguments"),
-        _tr(
+        "Arguments",
+        (
             "Names and values, as in 'padding 64;batch_size 8': padding (at least 0, less than half a "
             "tile), batch_size (at least 1), predict_background (True or False), test_time_augmentation "
             "(True or False)."
@@ -92,8 +88,8 @@ _PARAMS = (
     Param(
         "EXTENT",
         Kind.EXTENT,
-        _tr("Extent"),
-        _tr(
+        "Extent",
+        (
             "The part to classify, in any coordinate reference system; left out, the whole raster. It is "
             "widened to whole pixels."
         ),
@@ -102,8 +98,8 @@ _PARAMS = (
     Param(
         "CELL_SIZE",
         Kind.NUMBER,
-        _tr("Cell size"),
-        _tr(
+        "Cell size",
+        (
             "Size of the pixels the model sees and the result has, in units of the raster's coordinate "
             "reference system; left out or 0, the raster's own. Set it to the model's when the raster is "
             "much finer or coarser."
@@ -115,15 +111,15 @@ _PARAMS = (
     Param(
         "OUT_CONFIDENCE_RASTER",
         Kind.OUT_RASTER,
-        _tr("Confidence raster"),
-        _tr("A GeoTIFF (.tif) with the probability, 0 to 1, of each pixel's class; -1 means no data."),
+        "Confidence raster",
+        "A GeoTIFF (.tif) with the probability, 0 to 1, of each pixel's class; -1 means no data.",
         optional=True,
     ),
     Param(
         "DEVICE",
         Kind.TEXT,
-        _tr("Device"),
-        _tr(
+        "Device",
+        (
             "AUTO (a CUDA graphics card where there is one, else the processor), CPU, CUDA, or CUDA:0, "
             "CUDA:1 and so on."
         ),
@@ -133,8 +129,8 @@ _PARAMS = (
     Param(
         "OVERWRITE",
         Kind.BOOLEAN,
-        _tr("Overwrite existing output"),
-        _tr("Replace files that exist under the output names, once the new ones are complete."),
+        "Overwrite existing output",
+        "Replace files that exist under the output names, once the new ones are complete.",
         default=False,
         advanced=True,
     ),
@@ -143,10 +139,10 @@ _PARAMS = (
 TOOL = Tool(
     id="classifypixels",
     command="classify-pixels",
-    title=_tr("Classify Pixels Using Deep Learning"),
-    group=_tr("Deep Learning"),
-    summary=_tr("Gives every pixel of a raster a class with a trained model."),
-    description=_tr(
+    title="Classify Pixels Using Deep Learning",
+    group="Deep Learning",
+    summary="Gives every pixel of a raster a class with a trained model.",
+    description=(
         "Runs a trained pixel classification model over rasters of any size and writes a class raster "
         "on the input's own grid, with the model's class names and colours. Neighbouring tiles overlap "
         "and are blended, so there are no seams; the border of the raster is mirrored, so that it is as "
@@ -162,7 +158,7 @@ TOOL = Tool(
         "eight times slower)."
     ),
     params=_PARAMS,
-    results=(Result("VALID_PIXELS", "number", _tr("Number of pixels classified")),),
+    results=(Result("VALID_PIXELS", "number", "Number of pixels classified"),),
     run=run,
     check=check,
     tags=("segmentation", "semantic", "inference", "predict", "u-net", "onnx", "land cover"),

@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..chips.metadata_format import METADATA_FORMATS
 from ..errors import ParameterError
-from ..tool import QT_TRANSLATE_NOOP, Kind, Param, Result, Tool
+from ..tool import Kind, Param, Result, Tool
 
 if TYPE_CHECKING:
     from ..events import Reporter
     from ..jobs import Job
-
-
-def _tr(text: str) -> str:
-    return QT_TRANSLATE_NOOP("ImageryDL", text)
 
 
 def _check(values: Mapping[str, Any]) -> None:
@@ -81,8 +77,8 @@ _PARAMS = (
     Param(
         "IN_RASTER",
         Kind.RASTERS,
-        _tr("Input raster"),
-        _tr(
+        "Input raster",
+        (
             "Raster layers or files to cut chips from; several are treated as one mosaic on the grid of "
             "the first. Any number of bands. Give either this or a folder of images."
         ),
@@ -91,8 +87,8 @@ _PARAMS = (
     Param(
         "IN_FOLDER",
         Kind.FOLDER,
-        _tr("Input folder of images"),
-        _tr(
+        "Input folder of images",
+        (
             "A folder of images (folders inside it included), or a path with the wildcards *, ? and "
             "[abc], for example /data/Tile */images/*.jpg. Each image is cut on its own; no chip crosses "
             "from one to another."
@@ -103,14 +99,14 @@ _PARAMS = (
     Param(
         "OUT_FOLDER",
         Kind.OUT_FOLDER,
-        _tr("Output folder"),
-        _tr("Folder for the chips, labels and metadata. It is created, and appears when it is complete."),
+        "Output folder",
+        "Folder for the chips, labels and metadata. It is created, and appears when it is complete.",
     ),
     Param(
         "IN_CLASS_DATA",
         Kind.LAYER,
-        _tr("Labels"),
-        _tr(
+        "Labels",
+        (
             "A polygon layer, or a raster of class values, in any coordinate system. Class names and "
             "colours come from the attribute table or palette where the raster has one. An RGB raster "
             "needs a class schema."
@@ -120,8 +116,8 @@ _PARAMS = (
     Param(
         "IN_CLASS_FOLDER",
         Kind.FOLDER,
-        _tr("Folder of label images"),
-        _tr(
+        "Folder of label images",
+        (
             "One label image for each input image: a folder, or a path with wildcards such as /data/Tile "
             "*/masks/*.png. Files pair by what the wildcards match, or by name without extension. "
             "Single-band images hold class values; RGB images need a class schema with colours."
@@ -132,8 +128,8 @@ _PARAMS = (
     Param(
         "CLASS_SCHEMA",
         Kind.TEXT,
-        _tr("Class schema"),
-        _tr(
+        "Class schema",
+        (
             "Names and colours of the classes: a text file, or the text itself, with one class a line, "
             "'value, name, #RRGGBB'; the colour may be left out. It translates the colours of label "
             "images and the class names of polygons to class values."
@@ -144,8 +140,8 @@ _PARAMS = (
     Param(
         "CLASS_VALUE_FIELD",
         Kind.FIELD,
-        _tr("Class value field"),
-        _tr(
+        "Class value field",
+        (
             "Field of the label polygons that holds the class: a number, or a name. When left out, a "
             "field called 'value' or 'classvalue' is used; without one all polygons are class 1."
         ),
@@ -155,8 +151,8 @@ _PARAMS = (
     Param(
         "METADATA_FORMAT",
         Kind.CHOICE,
-        _tr("Metadata format"),
-        _tr(
+        "Metadata format",
+        (
             "Classified_Tiles writes for each chip a raster of its class values, for pixel "
             "classification. Export_Tiles writes image chips only."
         ),
@@ -166,8 +162,8 @@ _PARAMS = (
     Param(
         "IMAGE_CHIP_FORMAT",
         Kind.CHOICE,
-        _tr("Image format"),
-        _tr(
+        "Image format",
+        (
             "File format of the chips. TIFF and MRF hold any bands and values; PNG holds 1 or 3 bands of "
             "8 or 16 bits; JPEG holds 1 or 3 bands of 8 bits and loses detail. Labels are never lossy."
         ),
@@ -177,8 +173,8 @@ _PARAMS = (
     Param(
         "TILE_SIZE_X",
         Kind.INTEGER,
-        _tr("Tile size X"),
-        _tr("Width of a chip in pixels."),
+        "Tile size X",
+        "Width of a chip in pixels.",
         default=256,
         minimum=1,
         maximum=16384,
@@ -186,8 +182,8 @@ _PARAMS = (
     Param(
         "TILE_SIZE_Y",
         Kind.INTEGER,
-        _tr("Tile size Y"),
-        _tr("Height of a chip in pixels."),
+        "Tile size Y",
+        "Height of a chip in pixels.",
         default=256,
         minimum=1,
         maximum=16384,
@@ -195,8 +191,8 @@ _PARAMS = (
     Param(
         "STRIDE_X",
         Kind.INTEGER,
-        _tr("Stride X"),
-        _tr(
+        "Stride X",
+        (
             "Pixels from one chip to the next along a row: the tile size for chips that touch, half of it "
             "for an overlap of 50 %. At least 1."
         ),
@@ -206,32 +202,32 @@ _PARAMS = (
     Param(
         "STRIDE_Y",
         Kind.INTEGER,
-        _tr("Stride Y"),
-        _tr("Pixels from one row of chips to the next. At least 1."),
+        "Stride Y",
+        "Pixels from one row of chips to the next. At least 1.",
         default=128,
         minimum=1,
     ),
     Param(
         "OUTPUT_NOFEATURE_TILES",
         Kind.BOOLEAN,
-        _tr("Output tiles without labels"),
-        _tr("Whether tiles without any label are written too. Tiles without image data never are."),
+        "Output tiles without labels",
+        "Whether tiles without any label are written too. Tiles without image data never are.",
         default=False,
         words=("ALL_TILES", "ONLY_TILES_WITH_FEATURES"),
     ),
     Param(
         "IN_MASK_POLYGONS",
         Kind.FEATURES,
-        _tr("Mask polygons"),
-        _tr("Only chips that lie completely inside these polygons are written."),
+        "Mask polygons",
+        "Only chips that lie completely inside these polygons are written.",
         optional=True,
         geometry=("polygon",),
     ),
     Param(
         "UNKNOWN_COLORS",
         Kind.CHOICE,
-        _tr("Colours not in the schema"),
-        _tr(
+        "Colours not in the schema",
+        (
             "What becomes of colours in RGB label images that the class schema does not list: BACKGROUND "
             "makes them 0 and reports how many there are, ERROR stops before anything is written."
         ),
@@ -242,16 +238,16 @@ _PARAMS = (
     Param(
         "EXTENT",
         Kind.EXTENT,
-        _tr("Extent"),
-        _tr("Part of the imagery to export, in any coordinate system; snapped outwards to whole pixels."),
+        "Extent",
+        "Part of the imagery to export, in any coordinate system; snapped outwards to whole pixels.",
         optional=True,
         advanced=True,
     ),
     Param(
         "CELL_SIZE",
         Kind.NUMBER,
-        _tr("Cell size"),
-        _tr(
+        "Cell size",
+        (
             "Pixel size of the chips, in units of the imagery's coordinate system; the imagery is "
             "resampled to it. When left out, its own pixels are kept."
         ),
@@ -262,16 +258,16 @@ _PARAMS = (
     Param(
         "START_INDEX",
         Kind.INTEGER,
-        _tr("Start index"),
-        _tr("Kept for old scripts and ignored."),
+        "Start index",
+        "Kept for old scripts and ignored.",
         default=0,
         advanced=True,
     ),
     Param(
         "OVERWRITE",
         Kind.BOOLEAN,
-        _tr("Overwrite"),
-        _tr("Whether an earlier export in the output folder may be replaced. Other files are never deleted."),
+        "Overwrite",
+        "Whether an earlier export in the output folder may be replaced. Other files are never deleted.",
         default=False,
         advanced=True,
     ),
@@ -280,10 +276,10 @@ _PARAMS = (
 TOOL = Tool(
     id="exporttrainingdata",
     command="export-training-data",
-    title=_tr("Export Training Data"),
-    group=_tr("Training"),
-    summary=_tr("Cut labelled imagery into chips to train a model with."),
-    description=_tr(
+    title="Export Training Data",
+    group="Training",
+    summary="Cut labelled imagery into chips to train a model with.",
+    description=(
         "Cuts imagery into chips of equal size and writes for each chip what the labels say about it, in "
         "the folder layout and metadata formats of ArcGIS. Train Deep Learning Model reads the result.\n\n"
         "Labels are polygons, a class raster, or label images whose colours a class schema explains. They "
@@ -293,8 +289,8 @@ TOOL = Tool(
     ),
     params=_PARAMS,
     results=(
-        Result("NUM_CHIPS", "number", _tr("Number of chips")),
-        Result("NUM_CLASSES", "number", _tr("Number of classes")),
+        Result("NUM_CHIPS", "number", "Number of chips"),
+        Result("NUM_CLASSES", "number", "Number of classes"),
     ),
     run=_run,
     check=_check,

@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..tool import QT_TRANSLATE_NOOP, Kind, Param, Result, Tool
+from ..tool import Kind, Param, Result, Tool
 
 if TYPE_CHECKING:
     from ..events import Reporter
     from ..jobs import Job
-
-
-def _tr(text: str) -> str:
-    return QT_TRANSLATE_NOOP("ImageryDL", text)
 
 
 def _run(job: Job, reporter: Reporter) -> dict[str, Any]:
@@ -39,8 +35,8 @@ _PARAMS = (
     Param(
         "FOLDER",
         Kind.FOLDER,
-        _tr("Folder of the environment"),
-        _tr(
+        "Folder of the environment",
+        (
             "Where the environment is built. When left out, it is the folder the tools look in: inside the "
             "QGIS profile, or the user's data folder on the command line. 2 to 8 GB are needed."
         ),
@@ -49,8 +45,8 @@ _PARAMS = (
     Param(
         "HARDWARE",
         Kind.CHOICE,
-        _tr("Hardware"),
-        _tr(
+        "Hardware",
+        (
             "Which builds to install: CPU, CUDA for an NVIDIA graphics card, or AUTO, which takes CUDA "
             "where an NVIDIA driver answers."
         ),
@@ -60,8 +56,8 @@ _PARAMS = (
     Param(
         "WHEEL_FOLDER",
         Kind.FOLDER,
-        _tr("Folder of wheels"),
-        _tr(
+        "Folder of wheels",
+        (
             "For machines without a network: a folder that holds the wheels of every package (and of uv, "
             "where it is not installed). Nothing is downloaded then."
         ),
@@ -70,8 +66,8 @@ _PARAMS = (
     Param(
         "PYTHON",
         Kind.FILE,
-        _tr("Python interpreter"),
-        _tr(
+        "Python interpreter",
+        (
             "The Python, 3.10 to 3.14, to build the environment from. When left out, one found on this "
             "machine is taken, or one is downloaded. QGIS's own Python is not changed in any case."
         ),
@@ -81,8 +77,8 @@ _PARAMS = (
     Param(
         "REINSTALL",
         Kind.BOOLEAN,
-        _tr("Reinstall"),
-        _tr(
+        "Reinstall",
+        (
             "Whether an environment that is up to date is built anew. The old one is kept until the new one "
             "works."
         ),
@@ -94,10 +90,10 @@ _PARAMS = (
 TOOL = Tool(
     id="setupruntime",
     command="setup-runtime",
-    title=_tr("Set up runtime"),
-    group=_tr("Runtime"),
-    summary=_tr("Build the deep-learning environment that the other tools run in; needed once."),
-    description=_tr(
+    title="Set up runtime",
+    group="Runtime",
+    summary="Build the deep-learning environment that the other tools run in; needed once.",
+    description=(
         "The tools that compute run outside QGIS, in an environment of their own with PyTorch, ONNX Runtime "
         "and GDAL. This tool builds it with uv, from the package index that uv or pip is set up for, or "
         "from a folder of wheels. QGIS and its Python are not changed.\n\n"
@@ -109,8 +105,8 @@ TOOL = Tool(
     ),
     params=_PARAMS,
     results=(
-        Result("PYTHON", "file", _tr("Python of the environment")),
-        Result("REPORT", "text", _tr("Report")),
+        Result("PYTHON", "file", "Python of the environment"),
+        Result("REPORT", "text", "Report"),
     ),
     run=_run,
     tags=("install", "environment", "python", "pytorch", "dependencies", "uv", "cuda", "gpu"),

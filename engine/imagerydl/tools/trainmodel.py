@@ -6,16 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..models.architectures.registry import MODEL_TYPES
-from ..tool import QT_TRANSLATE_NOOP, Kind, Param, Result, Tool
+from ..tool import Kind, Param, Result, Tool
 from ..training.settings import AUGMENTATIONS, MONITORS, WEIGHT_SCHEMES, TrainingSettings
 
 if TYPE_CHECKING:
     from ..events import Reporter
     from ..jobs import Job
-
-
-def _tr(text: str) -> str:
-    return QT_TRANSLATE_NOOP("ImageryDL", text)
 
 
 def _check(values: Mapping[str, Any]) -> None:
@@ -33,8 +29,8 @@ _REQUIRED = (
     Param(
         "IN_FOLDER",
         Kind.FOLDERS,
-        _tr("Training folders"),
-        _tr(
+        "Training folders",
+        (
             "One or several folders written by Export Training Data (here or in ArcGIS) in the format "
             "Classified_Tiles. Several folders must have the same format, number of bands and tile "
             "size; their classes are joined by value."
@@ -43,8 +39,8 @@ _REQUIRED = (
     Param(
         "OUT_FOLDER",
         Kind.OUT_FOLDER,
-        _tr("Model folder"),
-        _tr(
+        "Model folder",
+        (
             "Folder to write the trained model to. The files in it carry the folder's name: definition "
             "(.emd), weights (.safetensors and .onnx), package (.dlpk), training log and report."
         ),
@@ -55,24 +51,24 @@ _MAIN = (
     Param(
         "MAX_EPOCHS",
         Kind.INTEGER,
-        _tr("Epochs at most"),
-        _tr("How often the network sees all training chips at most."),
+        "Epochs at most",
+        "How often the network sees all training chips at most.",
         default=20,
         minimum=1,
     ),
     Param(
         "MODEL_TYPE",
         Kind.CHOICE,
-        _tr("Model type"),
-        _tr("The kind of network. UNET classifies every pixel."),
+        "Model type",
+        "The kind of network. UNET classifies every pixel.",
         default=MODEL_TYPES[0],
         choices=MODEL_TYPES,
     ),
     Param(
         "BATCH_SIZE",
         Kind.INTEGER,
-        _tr("Batch size"),
-        _tr(
+        "Batch size",
+        (
             "Chips looked at in one step. Empty: chosen from the free memory, at most 16 on a CPU and "
             "32 on a GPU. Where memory runs out during training the batch is halved."
         ),
@@ -82,8 +78,8 @@ _MAIN = (
     Param(
         "BACKBONE_MODEL",
         Kind.TEXT,
-        _tr("Backbone"),
-        _tr(
+        "Backbone",
+        (
             "NONE is a plain U-Net, small and quick. Or the name of a backbone: resnet34, RESNET50, "
             "mobilenet_v2, efficientnet-b0, timm:convnext_tiny and many more. Backbones start from "
             "random weights unless BACKBONE_WEIGHTS is given: nothing is ever downloaded. Empty: that "
@@ -94,8 +90,8 @@ _MAIN = (
     Param(
         "PRETRAINED_MODEL",
         Kind.FILE,
-        _tr("Pretrained model"),
-        _tr(
+        "Pretrained model",
+        (
             "Definition (.emd) or package (.dlpk) of a model trained here, to go on from. Its classes "
             "may differ: the last layer is then made anew, and classes with a value it knows keep what "
             "they had learnt."
@@ -106,8 +102,8 @@ _MAIN = (
     Param(
         "VALIDATION_PERCENTAGE",
         Kind.NUMBER,
-        _tr("Validation share (%)"),
-        _tr("Share of the chips, picked at random, that the network never learns from but is measured on."),
+        "Validation share (%)",
+        "Share of the chips, picked at random, that the network never learns from but is measured on.",
         default=10.0,
         minimum=1,
         maximum=90,
@@ -115,8 +111,8 @@ _MAIN = (
     Param(
         "STOP_TRAINING",
         Kind.BOOLEAN,
-        _tr("Stop when the model no longer improves"),
-        _tr(
+        "Stop when the model no longer improves",
+        (
             "Stop when the monitored measure has not improved for 5 epochs (the argument patience). "
             "Otherwise all epochs are trained. Either way the epoch with the best validation accuracy "
             "is kept."
@@ -127,15 +123,15 @@ _MAIN = (
     Param(
         "DEVICE",
         Kind.TEXT,
-        _tr("Device"),
-        _tr("AUTO (a GPU where there is one), CPU, CUDA, or CUDA:1 for the second GPU."),
+        "Device",
+        "AUTO (a GPU where there is one), CPU, CUDA, or CUDA:1 for the second GPU.",
         default="AUTO",
     ),
     Param(
         "OVERWRITE",
         Kind.BOOLEAN,
-        _tr("Overwrite an existing model folder"),
-        _tr("Without it, a model folder that exists and is not empty is refused."),
+        "Overwrite an existing model folder",
+        "Without it, a model folder that exists and is not empty is refused.",
         default=False,
     ),
 )
@@ -144,8 +140,8 @@ _ADVANCED = (
     Param(
         "LEARNING_RATE",
         Kind.NUMBER,
-        _tr("Learning rate"),
-        _tr(
+        "Learning rate",
+        (
             "Highest learning rate of the one-cycle schedule. Empty or 0: found by a short sweep "
             "before training. 0.002 suits the plain U-Net."
         ),
@@ -157,8 +153,8 @@ _ADVANCED = (
     Param(
         "ARGUMENTS",
         Kind.ARGUMENTS,
-        _tr("Model arguments"),
-        _tr(
+        "Model arguments",
+        (
             "Name and value: class_balancing (True weighs rare classes more), focal_loss (True), "
             "dice_loss_fraction (0 to 1, in place of cross entropy), dice_loss_average (micro, macro), "
             "jaccard_loss_weight (0.5, added), ignore_classes (class values that are neither learnt "
@@ -171,8 +167,8 @@ _ADVANCED = (
     Param(
         "MONITOR",
         Kind.CHOICE,
-        _tr("Monitored measure"),
-        _tr("What must improve for training to go on; all are measured on the validation chips."),
+        "Monitored measure",
+        "What must improve for training to go on; all are measured on the validation chips.",
         default="VALID_LOSS",
         choices=tuple(MONITORS),
         advanced=True,
@@ -180,8 +176,8 @@ _ADVANCED = (
     Param(
         "AUGMENTATION",
         Kind.CHOICE,
-        _tr("Augmentation"),
-        _tr(
+        "Augmentation",
+        (
             "How training chips are varied. DEFAULT: flips and quarter turns (in pixel space only "
             "mirrored), brightness and contrast. NONE: not at all. CUSTOM: exactly "
             "AUGMENTATION_PARAMETERS. FILE: transforms.json in the first training folder, with the "
@@ -194,8 +190,8 @@ _ADVANCED = (
     Param(
         "AUGMENTATION_PARAMETERS",
         Kind.ARGUMENTS,
-        _tr("Augmentation parameters"),
-        _tr(
+        "Augmentation parameters",
+        (
             "For CUSTOM, value and probability: rotate 30.0;0.5 (degrees), brightness (0.4,0.6);1.0 "
             "(0.5 unchanged), contrast (0.75,1.5);1.0, zoom (1.0,1.2);1.0, crop 224;1.0;(0,1);(0,1) "
             "(pixels, probability, range of rows and of columns), dihedral 1.0 (flips and quarter "
@@ -207,10 +203,8 @@ _ADVANCED = (
     Param(
         "CHIP_SIZE",
         Kind.INTEGER,
-        _tr("Chip size"),
-        _tr(
-            "Side, in pixels, of the squares cut at random out of the chips for training. Empty: whole chips."
-        ),
+        "Chip size",
+        ("Side, in pixels, of the squares cut at random out of the chips for training. Empty: whole chips."),
         optional=True,
         minimum=16,
         advanced=True,
@@ -218,8 +212,8 @@ _ADVANCED = (
     Param(
         "BACKBONE_WEIGHTS",
         Kind.FILE,
-        _tr("Backbone weights"),
-        _tr("Local file with pretrained weights of the backbone (.safetensors, .pth, .pt)."),
+        "Backbone weights",
+        "Local file with pretrained weights of the backbone (.safetensors, .pth, .pt).",
         optional=True,
         extension="safetensors pth pt",
         advanced=True,
@@ -227,8 +221,8 @@ _ADVANCED = (
     Param(
         "WEIGHT_INIT_SCHEME",
         Kind.CHOICE,
-        _tr("Weights of further bands"),
-        _tr(
+        "Weights of further bands",
+        (
             "First layer of a backbone with pretrained weights, where the imagery has other bands than "
             "red, green and blue. RANDOM: random weights for the other bands. RED_BAND: the red band's "
             "weights for them. ALL_RANDOM: random weights for all bands."
@@ -240,8 +234,8 @@ _ADVANCED = (
     Param(
         "FREEZE",
         Kind.BOOLEAN,
-        _tr("Freeze the encoder"),
-        _tr(
+        "Freeze the encoder",
+        (
             "Keep the pretrained weights of the encoder and train the rest: quicker, and better with "
             "very few chips. Unlike in ArcGIS it is off unless asked for, since networks here start "
             "from random weights."
@@ -253,8 +247,8 @@ _ADVANCED = (
     Param(
         "SEED",
         Kind.INTEGER,
-        _tr("Seed"),
-        _tr("Of everything random. The same seed gives the same model on the same machine."),
+        "Seed",
+        "Of everything random. The same seed gives the same model on the same machine.",
         default=42,
         minimum=0,
         maximum=2**31 - 1,
@@ -265,10 +259,10 @@ _ADVANCED = (
 TOOL = Tool(
     id="trainmodel",
     command="train-model",
-    title=_tr("Train Deep Learning Model"),
-    group=_tr("Training"),
-    summary=_tr("Trains a network on exported chips and writes a model that Classify Pixels uses."),
-    description=_tr(
+    title="Train Deep Learning Model",
+    group="Training",
+    summary="Trains a network on exported chips and writes a model that Classify Pixels uses.",
+    description=(
         "Reads chips and their labels, keeps a share of them for validation, trains with AdamW, a "
         "one-cycle learning rate and varied chips, and keeps the epoch with the best validation "
         "accuracy.\n\n"
@@ -281,11 +275,11 @@ TOOL = Tool(
     ),
     params=(*_REQUIRED, *_MAIN, *_ADVANCED),
     results=(
-        Result("OUT_MODEL_DEFINITION", "file", _tr("Model definition")),
-        Result("OUT_MODEL_PACKAGE", "file", _tr("Model package")),
-        Result("ACCURACY", "number", _tr("Validation accuracy")),
-        Result("JACCARD", "number", _tr("Validation Jaccard index")),
-        Result("MEAN_IOU", "number", _tr("Validation mean IoU")),
+        Result("OUT_MODEL_DEFINITION", "file", "Model definition"),
+        Result("OUT_MODEL_PACKAGE", "file", "Model package"),
+        Result("ACCURACY", "number", "Validation accuracy"),
+        Result("JACCARD", "number", "Validation Jaccard index"),
+        Result("MEAN_IOU", "number", "Validation mean IoU"),
     ),
     run=run,
     check=_check,

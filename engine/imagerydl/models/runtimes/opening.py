@@ -32,15 +32,12 @@ def open_pixel_model(
     chosen = choose_device(device)
     weights = definition.model_file if definition.model_file.suffix.lower() == _WEIGHTS else None
     onnx = definition.onnx_file if find_spec("onnxruntime") else None
-    if weights and definition.is_own and find_spec("torch"):
-        if chosen.kind == "cuda":
-            from .torch import TorchPixelModel, torch_sees_cuda
+    if weights and definition.is_own and find_spec("torch") and (chosen.kind == "cuda" or onnx is None):
+        from .torch import TorchPixelModel, torch_sees_cuda
 
-            if chosen.is_demanded or torch_sees_cuda():
-                return TorchPixelModel(definition, weights, chosen, threads)
-        elif onnx is None:
-            from .torch import TorchPixelModel
-
+        if chosen.kind == "cuda" and not chosen.is_demanded and not torch_sees_cuda():
+            chosen = Device("cpu", is_demanded=False)
+        if chosen.kind == "cuda" or onnx is None:
             return TorchPixelModel(definition, weights, chosen, threads)
     if onnx:
         return _open_onnx(definition, chosen, threads)

@@ -123,3 +123,18 @@ def test_a_card_onnx_runtime_cannot_use_is_refused_when_named_and_passed_over_wh
     with pytest.raises(RuntimeMissingError, match="CUDA:0"):
         open_pixel_model(definition, "CUDA")
     assert "CPU" in open_pixel_model(definition, "AUTO").description
+
+
+@pytest.mark.filterwarnings("ignore:.*legacy TorchScript:DeprecationWarning")
+def test_a_card_pytorch_cannot_use_is_passed_over_when_not_named(trained, monkeypatch):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this PyTorch has CUDA")
+    monkeypatch.setattr(devices, "cuda_device_count", lambda: 1)
+    assert open_pixel_model(load_definition(str(trained)), "AUTO").description.startswith("ONNX")
+    (trained.parent / "town.onnx").unlink()
+    definition = load_definition(str(trained))
+    assert "PyTorch" in open_pixel_model(definition, "AUTO").description
+    with pytest.raises(RuntimeMissingError, match="CUDA:0"):
+        open_pixel_model(definition, "CUDA")
