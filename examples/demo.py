@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import time
@@ -23,6 +24,12 @@ from comparison import Comparison, Legend, draw
 from town import CLASSES, class_schema, write_town
 
 OUTPUT = Path(__file__).resolve().parent.parent / "build" / "demo"
+
+#: Seconds between two lines of progress.
+_EVERY = 10
+_PROGRESS = re.compile(r"[\w ]+: \d+ of \d+ ")
+#: What qgis_process says of itself.
+_OVERHEAD = ("0...", "QGIS ", "-----", "Problem with", "Qt:", "setapi")
 
 #: Classes of the MBRSC data set and the colours of its masks.
 DUBAI_SCHEMA = """\
@@ -75,7 +82,7 @@ def town_demo() -> Demo:
             "CLASS_SCHEMA": class_schema(),
         },
         tile=128,
-        stride=64,
+        stride=96,
         training={"MAX_EPOCHS": "14", "BATCH_SIZE": "8", "LEARNING_RATE": "0.003"},
         held_out=folder / "held_out.tif",
         truth=truth,
@@ -152,10 +159,14 @@ def run_in_qgis(tool: str, **parameters: object) -> None:
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
     )
-    said = []
+    said, last_progress = [], 0.0
     for line in process.stdout:
         said.append(line.rstrip())
-        if line.strip() and not line.startswith(("0...", "QGIS ", "-----")):
+        if _PROGRESS.match(line):
+            if time.monotonic() - last_progress < _EVERY and " 0 s left" not in line:
+                continue
+            last_progress = time.monotonic()
+        if line.strip() and not line.startswith(_OVERHEAD):
             say(f"  {line.rstrip()}")
     if process.wait() != 0:
         sys.exit(f"imagerydl:{tool} failed:\n" + "\n".join(said[-20:]))

@@ -97,7 +97,7 @@ def divide_ground(town: Town) -> list[tuple[BaseGeometry, int]]:
         visible = seen.difference(unary_union(taken), grid_size=0.001)
         taken.append(visible)
         pieces = getattr(visible, "geoms", [visible])
-        shapes += [(piece, value) for piece in pieces if piece.geom_type == "Polygon"]
+        shapes += [(piece, value) for piece in pieces if piece.geom_type == "Polygon" and not piece.is_empty]
     return shapes
 
 
@@ -114,9 +114,11 @@ def write_scene(scene: Scene, folder: Path, name: str) -> None:
     with rasterio.open(folder / f"{name}_classes.tif", "w", count=1, nodata=0, **profile) as file:
         file.write(scene.classes, 1)
         file.write_colormap(1, {value: (*colour, 255) for value, (_, colour) in CLASSES.items()})
+    polygons = folder / f"{name}.gpkg"
+    polygons.unlink(missing_ok=True)  # or the layer would join the file that is there
     values = np.array([value for _, value in scene.shapes], np.int32)
     pyogrio.raw.write(
-        str(folder / f"{name}.gpkg"),
+        str(polygons),
         shapely.to_wkb(np.array([shape for shape, _ in scene.shapes])),
         [values, np.array([CLASSES[value][0] for value in values], object)],
         ["classvalue", "classname"],
@@ -124,6 +126,7 @@ def write_scene(scene: Scene, folder: Path, name: str) -> None:
         driver="GPKG",
         geometry_type="Polygon",
         crs=CRS,
+        dataset_options={"VERSION": "1.2"},  # which every QGIS from 3.22 on reads without a warning
     )
 
 

@@ -48,6 +48,7 @@ class _Planner:
         self._plant_along_river()
         town.roads = unary_union([streets, *self._yards])
         town.water = unary_union(self._water)
+        town.fields = [(area, direction) for area, direction in town.fields if not area.is_empty]
         self._thin_out_trees()
         return town
 

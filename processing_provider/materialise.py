@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from qgis.core import (
     QgsVectorFileWriter,
     QgsWkbTypes,
 )
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QByteArray
 from qgis.PyQt.QtGui import QImage
 
@@ -50,6 +52,15 @@ _BLOCK = 1024
 FEATURE_ID = "_fid"
 
 _RASTER_OPTIONS = ["TILED=YES", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"]
+
+
+@contextmanager
+def _closed_after(opened: Any) -> Iterator[Any]:
+    """Close a file of QGIS at once, whatever happened: a traceback would keep it open with its frame."""
+    try:
+        yield opened
+    finally:
+        sip.delete(opened)
 
 
 class OnlineRaster:
@@ -118,16 +129,16 @@ class OnlineRaster:
         """Fetch it into a GeoTIFF in ``folder``; its path."""
         path = folder / f"raster{number}.tif"
         picture = self._provider.dataType(1) in (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
-        output = self._create(path, picture)
         blocks = [(x, y) for y in range(0, self._rows, _BLOCK) for x in range(0, self._columns, _BLOCK)]
         something = False
-        for done, (x, y) in enumerate(blocks):
-            reporter.progress(tr("Fetching {layer}").format(layer=self.name), done, len(blocks), tr("blocks"))
-            size = min(_BLOCK, self._columns - x), min(_BLOCK, self._rows - y)
-            copy = self._copy_picture if picture else self._copy_bands
-            something |= copy(output, x, y, *size)
-        output.setEditable(False)
-        del output
+        copy = self._copy_picture if picture else self._copy_bands
+        stage = tr("Fetching {layer}").format(layer=self.name)
+        with _closed_after(self._provider), _closed_after(self._create(path, picture)) as output:
+            for done, (x, y) in enumerate(blocks):
+                reporter.progress(stage, done, len(blocks), tr("blocks"))
+                size = min(_BLOCK, self._columns - x), min(_BLOCK, self._rows - y)
+                something |= copy(output, x, y, *size)
+            output.setEditable(False)
         if not something:
             raise DataError(
                 tr("{layer} gave no pixels for this extent.").format(layer=self.name),
@@ -219,7 +230,11 @@ class FeatureCopy:
         joins = fields.lookupField(FEATURE_ID) < 0
         if joins:
             fields.append(compat.long_integer_field(FEATURE_ID))
-        writer = self._create(path, fields)
+        with _closed_after(self._create(path, fields)) as writer:
+            self._copy(writer, fields, joins, reporter)
+        return str(path)
+
+    def _copy(self, writer: QgsVectorFileWriter, fields: QgsFields, joins: bool, reporter: Reporter) -> None:
         total = max(1, self._source.featureCount())
         for done, feature in enumerate(self._features()):
             reporter.progress(
@@ -234,8 +249,6 @@ class FeatureCopy:
                         id=feature.id(), layer=self.name, reason=writer.errorMessage()
                     )
                 )
-        del writer
-        return str(path)
 
     def _features(self) -> Iterator[QgsFeature]:
         if isinstance(self._source, QgsProcessingFeatureSource):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import processing
@@ -244,11 +246,23 @@ def test_too_many_pixels_are_refused_before_anything_is_fetched(online):
         QgsSettings().remove("imagerydl/max_online_pixels")
 
 
+def open_files() -> list[str]:
+    """Rasters and features of a run that this process holds open."""
+    paths = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the one of the listing itself is gone
+            paths.append(os.readlink(descriptor).replace(" (deleted)", ""))
+    return [path for path in paths if path.endswith((".tif", ".gpkg"))]
+
+
 def test_fetching_can_be_cancelled(online, scratch):
+    """Nothing stays open: where open files cannot be removed, the job's folder would stay too."""
     feedback = Recording(cancel_at=lambda text: text.startswith("Fetching"))
     extent = f"{-WORLD},{WORLD},{-WORLD},{WORLD} [EPSG:3857]"
-    with pytest.raises(QgsProcessingException, match="Cancelled"):
+    with pytest.raises(QgsProcessingException, match="Cancelled") as caught:
         run(feedback, RASTER=online, EXTENT=extent, CELL_SIZE=2 * WORLD / 4096)
+    assert caught.tb is not None  # it keeps the frames of the run, and must not keep their files
+    assert open_files() == []
 
 
 def test_an_extent_with_nothing_to_see_is_an_error(online, tmp_path):

@@ -25,6 +25,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from recording import Recording
+from samples import tile_pyramid
 
 SIZE, TILE = 128, 32
 EXPORT = {
@@ -123,6 +124,25 @@ def test_three_steps_as_a_script(town, project, tmp_path):
     check_classified(out, image)
     (loaded,) = [layer for layer in project.mapLayers().values() if layer.source() == out]
     assert "Roof" in [entry.label for entry in loaded.renderer().classes()]
+    check_online(trained["OUT_MODEL_PACKAGE"], project, tmp_path)
+
+
+def check_online(model: str, project, tmp_path: Path) -> None:
+    """The same model on an online layer: fetched, classified on its grid, empty where nothing is drawn."""
+    online = QgsRasterLayer(tile_pyramid(tmp_path / "tiles"), "World tiles", "wms")
+    project.addMapLayer(online)
+    world = 20037508.342789244
+    classified = processing.run(
+        "imagerydl:classifypixels",
+        {
+            "IN_RASTER": [online],
+            "IN_MODEL_DEFINITION": model,
+            "EXTENT": f"{-world},{world},{-world},{world} [EPSG:3857]",
+            "CELL_SIZE": 2 * world / 1024,
+            "OUT_CLASSIFIED_RASTER": str(tmp_path / "world.tif"),
+        },
+    )
+    assert classified["VALID_PIXELS"] == 1024 * 1024 - 256 * 256  # one tile of 16 is missing
 
 
 def test_three_steps_as_one_saved_model(town, tmp_path):

@@ -31,7 +31,8 @@ def main() -> int:
     environment["IMAGERYDL_PICTURES_LOG"] = str(log)
     command = [
         "xvfb-run", "-a", "-s", f"-screen 0 {SCREEN}",
-        "qgis", "--nologo", "--noversioncheck", "--profiles-path", str(profile), "--code", str(HERE / "take_pictures.py"),
+        "qgis", "--nologo", "--noversioncheck", "--profiles-path", str(profile),
+        "--code", str(HERE / "take_pictures.py"),
     ]  # fmt: skip
     subprocess.run(command, env=environment, timeout=LIMIT, check=False)
     told = log.read_text(encoding="utf-8") if log.exists() else "QGIS did not start."

@@ -21,7 +21,15 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QEventLoop, QModelIndex, QTimer
-from qgis.PyQt.QtWidgets import QApplication, QDockWidget, QLineEdit, QScrollArea, QSplitter, QTabWidget, QWidget
+from qgis.PyQt.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QLineEdit,
+    QScrollArea,
+    QSplitter,
+    QTabWidget,
+    QWidget,
+)
 from qgis.utils import iface
 
 PICTURES = Path(os.environ["IMAGERYDL_PICTURES"])
@@ -37,7 +45,8 @@ DIALOGS = {
     },
     "trainmodel": {"IN_FOLDER": "/data/town/chips", "OUT_FOLDER": "/data/town/model", "MAX_EPOCHS": 20},
     "classifypixels": {
-        "IN_MODEL_DEFINITION": "/data/town/model/model.dlpk", "OUT_CLASSIFIED_RASTER": "/data/town/classified.tif",
+        "IN_MODEL_DEFINITION": "/data/town/model/model.dlpk",
+        "OUT_CLASSIFIED_RASTER": "/data/town/classified.tif",
     },
 }  # fmt: skip
 

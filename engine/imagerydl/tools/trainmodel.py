@@ -113,7 +113,8 @@ _MAIN = (
         Kind.BOOLEAN,
         "Stop when the model no longer improves",
         (
-            "Stop when the monitored measure has not improved for 5 epochs (the argument patience). "
+            "Stop when the monitored measure has not improved for 5 epochs (the argument patience) in the "
+            "second half of the epochs: before that the learning rate is high and measures jump. "
             "Otherwise all epochs are trained. Either way the epoch with the best validation accuracy "
             "is kept."
         ),

@@ -12,7 +12,7 @@ from itertools import count
 import numpy as np
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 
@@ -28,6 +28,7 @@ from .pixel_task import Optimisation, PixelTask
 from .progress import TrainingProgress
 from .resume import WorkFolder
 from .settings import MONITORS, TrainingSettings
+from .stopping import StopWhenSettled
 
 #: Gradients longer than this are shortened: one odd batch must not undo many good ones.
 GRADIENT_CLIP = 1.0
@@ -159,7 +160,7 @@ def _callbacks(job: Fit) -> list[Callback]:
     if job.settings.stop_early:
         name, less_is_better = MONITORS[job.settings.monitor]
         callbacks.append(
-            EarlyStopping(
+            StopWhenSettled(
                 name,
                 patience=job.settings.loss.patience,
                 mode="min" if less_is_better else "max",

@@ -21,8 +21,13 @@ SMALLEST, LARGEST = 1e-5, 1e-1
 #: networks without batch normalisation stop learning half-way although the sweep looked well.
 BOUNDS = (1e-4, 3e-3)
 
-#: A one-cycle schedule peaks well below the rate at which the loss stops falling.
-_DIVISOR = 5
+#: A one-cycle schedule peaks below the rate at which training becomes unstable, and well below the
+#: one with the lowest loss where it never does.
+_BELOW_UNSTABLE, _BELOW_LOWEST = 2.5, 5.0
+
+#: The smoothed loss has turned for good when it is so many times its minimum, once it had fallen to
+#: this share of its start: before that it only trembles.
+_TURNED, _FALLEN = 1.15, 0.9
 
 _STEPS, _FEWEST_STEPS = 40, 15
 
@@ -78,7 +83,7 @@ def find_learning_rate(
             logits = network(inputs)
         value, _ = loss(logits, target)
         losses.append(value.item())
-        if _diverges(losses):
+        if _turned(losses):
             break
         optimiser.zero_grad()
         value.backward()
@@ -90,17 +95,27 @@ def find_learning_rate(
 
 
 def suggest(rates: Sequence[float], losses: Sequence[float]) -> float:
-    """A rate well below the one with the lowest smoothed loss, within :data:`BOUNDS`, two digits."""
-    smooth = [value for value in _smoothed(losses) if math.isfinite(value)]
-    best = rates[smooth.index(min(smooth))] if smooth else 0.0
-    return float(f"{min(BOUNDS[1], max(BOUNDS[0], best / _DIVISOR)):.1e}")
+    """The rate to train with, within :data:`BOUNDS`, two digits.
+
+    Args:
+        rates: Of the whole sweep, rising.
+        losses: One per step that was made; fewer than rates where the loss turned.
+    """
+    if len(losses) < len(rates):
+        rate = rates[len(losses) - 1] / _BELOW_UNSTABLE
+    else:
+        smooth = _smoothed(losses)
+        rate = rates[smooth.index(min(smooth))] / _BELOW_LOWEST
+    return float(f"{min(BOUNDS[1], max(BOUNDS[0], rate)):.1e}")
 
 
-def _diverges(losses: Sequence[float]) -> bool:
+def _turned(losses: Sequence[float]) -> bool:
+    """Whether the loss rises for good, or is no number any more."""
     if not math.isfinite(losses[-1]):
         return True
     smooth = _smoothed(losses)
-    return len(losses) > 5 and smooth[-1] > 2 * min(smooth)
+    lowest = min(smooth)
+    return smooth[-1] > 2 * lowest or (lowest < _FALLEN * smooth[0] and smooth[-1] > _TURNED * lowest)
 
 
 def _smoothed(losses: Sequence[float]) -> list[float]:

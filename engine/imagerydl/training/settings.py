@@ -41,7 +41,7 @@ class LossSettings:
         ignore_classes: Class values whose pixels are neither learnt nor counted.
         dropout: Share of the article's dropout in the plain U-Net, 0 to 3.
         weight_decay: Of the AdamW optimiser.
-        patience: Epochs without improvement before training stops.
+        patience: Epochs without improvement, in the second half, before training stops.
     """
 
     class_balancing: bool = False

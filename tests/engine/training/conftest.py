@@ -5,9 +5,19 @@ import json
 import numpy as np
 import pytest
 import rasterio
+import torch
 from affine import Affine
 
 from imagerydl.events import Reporter
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Tiny networks are quickest on one thread: more of them only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 class Listener:
