@@ -18,6 +18,7 @@ DATA ?=
 # Paths stay relative, so that a checkout may lie in a folder with blanks in its name.
 RUNTIME := build/runtime/bin/python
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo build/uv/bin/uv)
+RUN_UV := "$(PYTHON)" .ci/uv.py "$(UV)"
 # QGIS and the tests see a home, a profile and temporary files of their own, never the user's.
 SANDBOX := env -u PYTHONPATH -u PYTHONHOME -u PROJ_LIB -u PROJ_DATA -u GDAL_DATA PYTHONDONTWRITEBYTECODE=1 \
 	HOME="$(CURDIR)/build/home" TMPDIR="$(CURDIR)/build/tmp" XDG_RUNTIME_DIR="$(CURDIR)/build/run" \
@@ -60,18 +61,18 @@ build/uv/bin/uv: | system
 	build/uv/bin/python -m pip install --quiet uv
 
 build/runtime-tests.stamp: build/runtime.stamp pyproject.toml | $(UV)
-	"$(UV)" pip install --quiet --python $(RUNTIME) $(call pinned,pytest hypothesis)
+	$(RUN_UV) pip install --quiet --python $(RUNTIME) $(call pinned,pytest hypothesis)
 	@touch "$@"
 
 # QGIS's Python with pytest beside it, and none of the engine's packages.
 build/qgis-tests.stamp: pyproject.toml | system $(UV)
-	"$(UV)" venv --quiet --clear --system-site-packages --python "$(PYTHON)" build/qgis-tests
-	"$(UV)" pip install --quiet --python build/qgis-tests/bin/python $(call pinned,pytest)
+	$(RUN_UV) venv --quiet --clear --system-site-packages --python "$(PYTHON)" build/qgis-tests
+	$(RUN_UV) pip install --quiet --python build/qgis-tests/bin/python $(call pinned,pytest)
 	@touch "$@"
 
 build/lint.stamp: pyproject.toml | $(UV)
-	"$(UV)" venv --quiet --clear --python "$(PYTHON)" build/lint
-	"$(UV)" pip install --quiet --python build/lint/bin/python $(call pinned,ruff)
+	$(RUN_UV) venv --quiet --clear --python "$(PYTHON)" build/lint
+	$(RUN_UV) pip install --quiet --python build/lint/bin/python $(call pinned,ruff)
 	@touch "$@"
 
 dev: ## link the checkout as a plugin in build/plugins

@@ -63,13 +63,13 @@ class Comparison:
 
     def table(self) -> str:
         """The numbers as text."""
-        width = max(len(name) for name, _ in self.legend.values())
+        width = max(len("overall accuracy"), *(len(name) for name, _ in self.legend.values()))
         lines = [
-            f"  {'overall accuracy':{width + 4}}{self.accuracy:.4f}",
-            f"  {'mean IoU':{width + 4}}{self.mean_iou:.4f}",
+            f"  {'overall accuracy':{width + 2}}{self.accuracy:.4f}",
+            f"  {'mean IoU':{width + 2}}{self.mean_iou:.4f}",
         ]
         for value, score in self.intersection_over_union().items():
-            lines.append(f"    {self.legend[value][0]:{width + 2}}{score:.4f}")
+            lines.append(f"    {self.legend[value][0]:{width}}{score:.4f}")
         return "\n".join(lines)
 
 

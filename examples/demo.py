@@ -28,8 +28,10 @@ OUTPUT = Path(__file__).resolve().parent.parent / "build" / "demo"
 #: Seconds between two lines of progress.
 _EVERY = 10
 _PROGRESS = re.compile(r"[\w ]+: \d+ of \d+ ")
+#: The bar qgis_process draws, in the middle of which other lines begin.
+_DOTS = re.compile(r"^[\d.]*\.[\d.]*(?=[A-Z]|$|\s)|^\d+(?=[A-Z])")
 #: What qgis_process says of itself.
-_OVERHEAD = ("0...", "QGIS ", "-----", "Problem with", "Qt:", "setapi")
+_OVERHEAD = (" - done", "<string>", "-----", "Inputs", "Results")
 
 #: Classes of the MBRSC data set and the colours of its masks.
 DUBAI_SCHEMA = """\
@@ -161,13 +163,14 @@ def run_in_qgis(tool: str, **parameters: object) -> None:
     )
     said, last_progress = [], 0.0
     for line in process.stdout:
-        said.append(line.rstrip())
+        line = _DOTS.sub("", line.rstrip())
+        said.append(line)
         if _PROGRESS.match(line):
             if time.monotonic() - last_progress < _EVERY and " 0 s left" not in line:
                 continue
             last_progress = time.monotonic()
-        if line.strip() and not line.startswith(_OVERHEAD):
-            say(f"  {line.rstrip()}")
+        if line and not line.startswith(_OVERHEAD):
+            say(f"  {line}")
     if process.wait() != 0:
         sys.exit(f"imagerydl:{tool} failed:\n" + "\n".join(said[-20:]))
     say(f"  done in {time.monotonic() - started:.0f} s")

@@ -129,7 +129,7 @@ def progress_text(event: Event) -> str:
 
 def duration_text(seconds: float) -> str:
     """Seconds as a person says them: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    whole = int(round(seconds))
+    whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)

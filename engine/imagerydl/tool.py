@@ -234,7 +234,7 @@ def _coerce_boolean(param: Param, value: Any) -> bool:
         return True
     if word in {"false", "0", "no", "off"} | no:
         return False
-    raise _refuse(param, value, " or ".join(("true", "false") + param.words))
+    raise _refuse(param, value, " or ".join(("true", "false", *param.words)))
 
 
 def _coerce_choice(param: Param, value: Any) -> str:

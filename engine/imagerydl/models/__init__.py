@@ -1,0 +1,1 @@
+"""Model definitions and packages, networks, and the runtimes that run them."""

@@ -184,9 +184,9 @@ def parse_definition(
 
 
 def resolve_file(written: str, folder: Optional[Path]) -> Path:
-    """Where a path in a definition leads: as written, from the folder, or its name in the folder.
+    r"""Where a path in a definition leads: as written, from the folder, or its name in the folder.
 
-    Definitions carry Windows separators, leading ``.\\`` and absolute paths of other machines.
+    Definitions carry Windows separators, leading ``.\`` and absolute paths of other machines.
     """
     for control, letter in _PATH_CONTROLS.items():
         written = written.replace(control, "/" + letter)
@@ -232,8 +232,10 @@ def _positive(raw: Mapping[str, Any], key: str, name: str) -> int:
 
 def _extract_bands(raw: Mapping[str, Any], name: str) -> tuple[Union[int, str], ...]:
     bands = raw.get("ExtractBands", [0, 1, 2])
-    usable = isinstance(bands, list) and bands and all(
-        isinstance(band, str) or (isinstance(band, int) and band >= 0) for band in bands
+    usable = (
+        isinstance(bands, list)
+        and bands
+        and all(isinstance(band, str) or (isinstance(band, int) and band >= 0) for band in bands)
     )
     if not usable or isinstance(bands[0], bool):
         raise _missing("ExtractBands", name, "a list of band numbers counted from 0, or of band names")

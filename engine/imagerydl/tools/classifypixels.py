@@ -140,7 +140,7 @@ TOOL = Tool(
     id="classifypixels",
     command="classify-pixels",
     title="Classify Pixels Using Deep Learning",
-    group="Deep Learning",
+    group="Inference",
     summary="Gives every pixel of a raster a class with a trained model.",
     description=(
         "Runs a trained pixel classification model over rasters of any size and writes a class raster "

@@ -60,7 +60,13 @@ def test_file_text_and_package_say_the_same(folder, monkeypatch, tmp_path_factor
 
 
 @pytest.mark.parametrize(
-    "written", [".\\town.safetensors", "./town.safetensors", "\\Models\\town.safetensors", "C:\\Models\\town.safetensors"]
+    "written",
+    [
+        ".\\town.safetensors",
+        "./town.safetensors",
+        "\\Models\\town.safetensors",
+        "C:\\Models\\town.safetensors",
+    ],
 )
 def test_windows_paths_lead_to_the_file_beside_the_definition(folder, written):
     """P7: published definitions carry Windows paths of other machines."""

@@ -18,7 +18,9 @@ def make(path, members):
 
 def test_unpacks_once_and_finds_the_definition(tmp_path):
     """W27, W28."""
-    archive = make(tmp_path / "m.dlpk", [("m.emd", "{}"), ("m.pth", "w"), ("ModelCharacteristics/a.png", "p")])
+    archive = make(
+        tmp_path / "m.dlpk", [("m.emd", "{}"), ("m.pth", "w"), ("ModelCharacteristics/a.png", "p")]
+    )
     emd = package.unpack_package(archive, tmp_path / "cache")
     emd.write_text('{"touched": 1}', encoding="utf-8")
     assert package.unpack_package(archive, tmp_path / "cache").read_text(encoding="utf-8") == '{"touched": 1}'
