@@ -1,11 +1,15 @@
-"""The worker process: started clean, listened to, stopped in time, buried with its last words."""
+"""The worker process: started clean, listened to, stopped in time, buried with its last words.
+
+The one place of the QGIS side that starts a program: the engine runs in a process and an
+environment of its own.
+"""
 
 from __future__ import annotations
 
 import os
 import queue
 import signal
-import subprocess  # nosec B404 - the engine runs in a process and an environment of its own
+import subprocess  # nosec B404
 import sys
 import threading
 import time
