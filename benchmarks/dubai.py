@@ -4,7 +4,7 @@
 
 All 72 images of the MBRSC data set, chips of 160 px without overlap (3,483 of them), a random 90/10
 split, the plain U-Net, at most 20 epochs. Prints what the best epoch reaches beside the article's
-numbers; about 40 minutes on two cores. Exits with 1 where the article is not reached.
+numbers; an hour and more on two cores. Exits with 1 where the article is not reached.
 """
 
 from __future__ import annotations

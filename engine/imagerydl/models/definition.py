@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 from ..errors import EngineError, ModelDefinitionError
-from ..labels.classes import ClassEntry, ClassSchema, Color
+from ..labels.classes import ClassSchema, schema_from_items
 from .json_text import read_json_object
 from .normalisation import Normalisation
 from .package import is_package, unpack_package
@@ -242,28 +242,9 @@ def _extract_bands(raw: Mapping[str, Any], name: str) -> tuple[Union[int, str], 
     return tuple(bands)
 
 
-def _color(value: Any) -> Optional[Color]:
-    try:
-        red, green, blue = (int(part) for part in value)
-    except (TypeError, ValueError):
-        return None
-    # [-1, -1, -1] is how an unknown colour is written.
-    return (red, green, blue) if all(0 <= part <= 255 for part in (red, green, blue)) else None
-
-
 def _classes(raw: Mapping[str, Any], name: str) -> ClassSchema:
-    entries, colors = [], set()
-    for item in raw.get("Classes") or ():
-        try:
-            value = int(item["Value"] if "Value" in item else item["ClassValue"])
-            title = str(item["Name"] if "Name" in item else item["ClassName"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise _missing("Classes", name, "a list of objects with Value and Name") from error
-        color = _color(item.get("Color"))
-        entries.append(ClassEntry(value, title, None if color in colors else color))
-        colors.add(color)
     try:
-        return ClassSchema(entries)
+        return schema_from_items(raw.get("Classes") or ())
     except EngineError as error:
         raise ModelDefinitionError(f"Classes of {name}: {error.message}", error.fix) from error
 

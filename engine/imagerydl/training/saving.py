@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from .. import __version__
 from ..events import Reporter
@@ -73,7 +73,7 @@ def write_model(model: TrainedModel, folder: Path, reporter: Reporter) -> None:
     state = {
         key: value.detach().cpu().contiguous() for key, value in model.start.network.state_dict().items()
     }
-    save_file(state, str(weights))
+    weights.write_bytes(save(state))  # its own save_file() makes a file nobody else may read
     onnx = _write_onnx(model, folder / f"{name}.onnx", bands, reporter)
     definition = folder / f"{name}.emd"
     write_definition(_definition(model, weights, onnx), definition)
