@@ -180,15 +180,15 @@ def chips_in_memory(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
         with rasterio.open(chip.image) as file:
             images.append(file.read())
         with rasterio.open(chip.label) as file:
-            labels.append(file.read(1).astype(np.int64) - min(CLASSES))
+            labels.append(file.read(1).astype(np.int64))
     pictures = torch.from_numpy(np.stack(images)).float().div(255)
     return pictures.contiguous(memory_format=torch.channels_last), torch.from_numpy(np.stack(labels))
 
 
 def bare_step(images: torch.Tensor, labels: torch.Tensor) -> float:
-    """Seconds of a step of a plain loop, once through the chips."""
+    """Seconds of a step of a plain loop, once through the chips; channel 0 is the background."""
     device = choose_device("AUTO")
-    network = build_network("UNET", describe_network("UNET", "NONE", 0.2), 3, len(CLASSES))
+    network = build_network("UNET", describe_network("UNET", "NONE", 0.2), 3, max(CLASSES) + 1)
     network = network.to(device.torch, memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.001)
     ends = []

@@ -69,7 +69,7 @@ _MAIN = (
         Kind.INTEGER,
         "Batch size",
         (
-            "Chips looked at in one step. Empty: chosen from the free memory, at most 16 on a CPU and "
+            "Chips looked at in one step. Empty: chosen from the free memory, at most 8 on a CPU and "
             "32 on a GPU. Where memory runs out during training the batch is halved."
         ),
         optional=True,

@@ -81,7 +81,7 @@ def default_augmentation(image_space: str) -> AugmentationSettings:
     """
     from_above = image_space.upper() == "MAP_SPACE"
     return AugmentationSettings(
-        dihedral=0.75 if from_above else 0.0,
+        dihedral=0.5 if from_above else 0.0,
         mirror=0.0 if from_above else 0.5,
         brightness=Variation(0.4, 0.6, 0.5),
         contrast=Variation(0.85, 1.18, 0.5),

@@ -26,7 +26,7 @@ def test_cost_is_known_without_computing():
 
 
 @pytest.mark.parametrize(
-    ("gigabytes", "chips", "expected"), [(64, 3000, 16), (64, 40, 4), (64, 3, 2), (0.2, 3000, 2)]
+    ("gigabytes", "chips", "expected"), [(64, 3000, 8), (64, 40, 4), (64, 3, 2), (0.2, 3000, 2)]
 )
 def test_the_batch_fits_the_memory_and_the_chips(monkeypatch, gigabytes, chips, expected):
     """BATCH_SIZE empty: chosen from memory."""
