@@ -201,7 +201,7 @@ def bare_step(images: torch.Tensor, labels: torch.Tensor) -> float:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        float(loss)  # waits for the device, as the tool does to show the loss
+        loss.item()  # waits for the device, as the tool does to show the loss
         ends.append(time.perf_counter())
     return statistics.median(np.diff(ends)[WARM_UP:])
 
