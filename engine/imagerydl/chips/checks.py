@@ -35,7 +35,7 @@ def make_plan(settings: ExportSettings, reporter: Reporter) -> ExportPlan:
     if settings.class_data or settings.class_folder:
         labels = Labels(settings.class_data, settings.class_field, settings.schema, say)
         if labels.features is not None and format_class.needs_area:
-            labels.features.require_polygons()
+            labels.features.require_areas()
     image_format = IMAGE_FORMATS[settings.image_format]
     items, band_names = _plan_items(settings, image_format, reporter)
     label_max = _check_labels(settings, labels, items, reporter) if labels else 0

@@ -14,6 +14,7 @@ from ..imagery.grid import Grid
 from ..imagery.source import RasterSource
 from .classes import ClassEntry, ClassSchema, Color
 from .geometry import outline_on
+from .objects import LabelObjects, regions
 from .rasters import strips
 from .sampling import sample_nearest
 from .source import label_dtype
@@ -97,7 +98,10 @@ class ColorMaskLabels:
     Attributes:
         classes: The schema.
         max_value: Its largest value.
+        is_vector: False: what lies in a chip is pixels, not features.
     """
+
+    is_vector = False
 
     def __init__(self, source: RasterSource, placed: Grid, lookup: ColorLookup) -> None:
         self._source = source
@@ -117,6 +121,10 @@ class ColorMaskLabels:
         background = (values == self._lookup.unknown) | ~valid
         values[background] = 0
         return values.astype(label_dtype(self.max_value), copy=False)
+
+    def objects(self, grid: Grid, window: Window) -> LabelObjects:
+        """The connected regions of ``window``."""
+        return regions(self.rasterise(grid, window))
 
     def has_features(self, grid: Grid, window: Window) -> bool:
         """Whether any pixel of ``window`` has a class."""

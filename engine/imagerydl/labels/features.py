@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
 import shapely
+from affine import Affine
 from rasterio.features import rasterize
 from rasterio.windows import Window
 
@@ -17,20 +17,51 @@ from ..imagery.grid import Grid
 from .classes import ClassEntry, ClassSchema
 from .fields import choose_field, class_column
 from .geometry import Layer, is_pixel_space, layer_on, read_layer, window_polygon
+from .objects import LabelObjects, clipped, to_pixels
 from .source import label_dtype
 
 #: Polygons with more vertices than this are cut to the window before they are burnt.
 _CUT_ABOVE = 200
 
+#: Features brought to pixels in one go when all are looked at.
+_AT_ONCE = 100_000
+
 _POLYGONAL = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 
 
-@dataclass(frozen=True)
 class _Located:
-    """The features in the system of one grid."""
+    """The features in the system of a grid.
 
-    geometries: np.ndarray
-    tree: shapely.STRtree
+    Attributes:
+        geometries: Their geometries there.
+        tree: Finds those near a chip.
+    """
+
+    def __init__(self, geometries: np.ndarray, grid: Grid) -> None:
+        self.geometries = geometries
+        self.tree = shapely.STRtree(geometries)
+        self._crs = grid.crs
+        self._in_pixels = is_pixel_space(grid)
+        # Area or length of the whole features, where it was asked for.
+        self._sizes = np.full(len(geometries), np.nan)
+
+    def fits(self, grid: Grid) -> bool:
+        """Whether ``grid`` is in this very system."""
+        if grid.crs is None or self._crs is None:
+            return grid.crs is self._crs and is_pixel_space(grid) == self._in_pixels
+        # Chips of one image share the object, and comparing definitions takes longer than a chip.
+        if grid.crs is not self._crs:
+            if grid.crs != self._crs:
+                return False
+            self._crs = grid.crs
+        return True
+
+    def sizes(self, features: np.ndarray) -> np.ndarray:
+        """Area of polygons, length of lines in map units, float64 ``[features]``; 0 for points."""
+        unknown = features[np.isnan(self._sizes[features])]
+        if len(unknown):
+            self._sizes[unknown] = _sizes(self.geometries[unknown])
+        return self._sizes[features]
 
 
 class FeatureLabels:
@@ -46,7 +77,10 @@ class FeatureLabels:
         classes: The classes of the field, or the schema.
         max_value: Largest class value that occurs.
         count: Usable features.
+        is_vector: True: what lies in a chip is features, not pixels.
     """
+
+    is_vector = True
 
     def __init__(
         self,
@@ -72,7 +106,7 @@ class FeatureLabels:
             say(text)
         self._geometries = self._layer.geometries[keep]
         self._values = assigned.values[keep]
-        self._located: dict[tuple[Optional[str], bool], _Located] = {}
+        self._located: Optional[_Located] = None
         self._say = say
         self.name = name
         self.classes = assigned.classes
@@ -81,7 +115,7 @@ class FeatureLabels:
         self.bounds = tuple(float(b) for b in shapely.total_bounds(self._geometries))
         self.crs_name = self._layer.crs.to_string() if self._layer.crs else "no coordinate system"
 
-    def require_polygons(self) -> None:
+    def require_areas(self) -> None:
         """Leave out what has no area.
 
         Raises:
@@ -98,7 +132,7 @@ class FeatureLabels:
         self._say(f"{int((~areal).sum())} features of {self.name} without an area were left out.")
         self._geometries, self._values = self._geometries[areal], self._values[areal]
         self.count = len(self._geometries)
-        self._located.clear()
+        self._located = None
 
     def rasterise(self, grid: Grid, window: Window) -> np.ndarray:
         """Class values of ``window``: ``[height, width]``, uint8 or uint16, 0 = background."""
@@ -120,6 +154,40 @@ class FeatureLabels:
             shapes, out_shape=shape, transform=grid.window_transform(window), dtype=dtype, fill=0
         )
 
+    def objects(self, grid: Grid, window: Window) -> LabelObjects:
+        """The features that share an area (lines: a length) with ``window``, in the order of the layer."""
+        located = self._on(grid)
+        hits = located.tree.query(window_polygon(grid, window))
+        return self._objects(located, np.sort(hits), grid, window)
+
+    def object_of(self, feature: int, grid: Grid, window: Window) -> LabelObjects:
+        """What ``window`` shows of one feature, by its position among all: one object, or none."""
+        return self._objects(self._on(grid), np.array([feature]), grid, window)
+
+    def feature_boxes(self, grid: Grid) -> np.ndarray:
+        """Bounds of every feature in pixels of ``grid``: float64 ``[count, 4]``.
+
+        Rows are (xmin, ymin, xmax, ymax); NaN for features that cannot be shown there.
+        """
+        geometries = self._on(grid).geometries
+        parts = range(0, len(geometries), _AT_ONCE)
+        pixels = (to_pixels(geometries[part : part + _AT_ONCE], grid.transform) for part in parts)
+        return np.concatenate([shapely.bounds(part).reshape(-1, 4) for part in pixels])
+
+    def _objects(self, located: _Located, hits: np.ndarray, grid: Grid, window: Window) -> LabelObjects:
+        if not len(hits):
+            return LabelObjects.empty()
+        transform = grid.window_transform(window)
+        near = _cut(located.geometries[hits], window_polygon(grid, window))
+        shapes, inside = clipped(to_pixels(near, transform), int(window.width), int(window.height))
+        # What was cut to the surroundings of the chip may look whole, but is not.
+        inside &= shapely.get_num_coordinates(near) == shapely.get_num_coordinates(located.geometries[hits])
+        seen = ~shapely.is_missing(shapes)
+        shapes, inside, hits = shapes[seen], inside[seen], hits[seen]
+        return LabelObjects(
+            self._values[hits], shapes, _shares(located, shapes, inside, hits, transform), hits
+        )
+
     def has_features(self, grid: Grid, window: Window) -> bool:
         """Whether any feature touches ``window``."""
         box = window_polygon(grid, window)
@@ -137,13 +205,33 @@ class FeatureLabels:
         """Nothing stays open."""
 
     def _on(self, grid: Grid) -> _Located:
-        key = (grid.crs.to_wkt() if grid.crs else None, is_pixel_space(grid))
-        if key not in self._located:
+        located = self._located
+        if located is None or not located.fits(grid):
             # Images come in order: one system at a time is enough, and keeps memory flat.
-            self._located.clear()
-            geometries = layer_on(self._layer, self._geometries, grid, self._say)
-            self._located[key] = _Located(geometries, shapely.STRtree(geometries))
-        return self._located[key]
+            self._located = None
+            located = _Located(layer_on(self._layer, self._geometries, grid, self._say), grid)
+            self._located = located
+        return located
+
+
+def _sizes(geometries: np.ndarray) -> np.ndarray:
+    """Area of polygons, length of lines, 0 for points: float64 ``[n]``."""
+    areal = shapely.get_dimensions(geometries) == 2
+    return np.where(areal, shapely.area(geometries), shapely.length(geometries))
+
+
+def _shares(
+    located: _Located, shapes: np.ndarray, inside: np.ndarray, hits: np.ndarray, transform: Affine
+) -> np.ndarray:
+    """Visible part of each feature, float64 ``[n]``: size of its shape on the map by that of the whole."""
+    shares = np.ones(len(hits))
+    cut = ~inside & (shapely.get_dimensions(shapes) > 0)
+    if not cut.any():
+        return shares
+    linear = np.array([[transform.a, transform.d], [transform.b, transform.e]])
+    on_map = shapely.transform(shapes[cut], lambda pixels: pixels @ linear)
+    shares[cut] = np.minimum(_sizes(on_map) / located.sizes(hits[cut]), 1.0)
+    return shares
 
 
 def _empty_note(name: str, field: str, count: int) -> tuple[str, ...]:

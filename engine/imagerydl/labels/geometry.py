@@ -20,6 +20,7 @@ from rasterio.windows import Window
 from ..errors import DataError
 from ..imagery.grid import Grid
 from .coordinates import transform_box, transform_points
+from .repair import repaired
 from .source import split_layer_name
 
 
@@ -92,8 +93,7 @@ def _usable(wkb: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, tuple[s
     geometries = shapely.force_2d(geometries)
     present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
     wrong = present & ~shapely.is_valid(geometries)
-    if wrong.any():
-        geometries[wrong] = [_repair(geometry) for geometry in geometries[wrong]]
+    geometries = repaired(geometries)
     usable = present & ~shapely.is_empty(geometries)
     notes = []
     if len(usable) - usable.sum():
@@ -101,15 +101,6 @@ def _usable(wkb: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, tuple[s
     if wrong.any():
         notes.append(f"{int(wrong.sum())} invalid geometries of {name} were repaired.")
     return geometries[usable], usable, tuple(notes)
-
-
-def _repair(geometry: shapely.Geometry) -> shapely.Geometry:
-    """A valid geometry that covers what ``geometry`` covers, without slivers of lower dimension."""
-    dimensions = shapely.get_dimensions(geometry)
-    parts = shapely.get_parts(shapely.make_valid(geometry))
-    parts = shapely.get_parts(parts)  # a multi geometry inside a collection
-    kept = parts[shapely.get_dimensions(parts) == dimensions]
-    return shapely.union_all(kept) if len(kept) else shapely.GeometryCollection()
 
 
 def layer_on(
@@ -159,11 +150,13 @@ def _without_crs(layer: Layer, geometries: np.ndarray, grid: Grid, say: Callable
 def is_pixel_space(grid: Grid) -> bool:
     """Whether coordinates of ``grid`` are columns and rows of an image without georeference.
 
-    Part of such an image, or a coarser view of it, has a transform of its own; its rows still
-    count downwards.
+    Part of such an image, a coarser view of it or a chip turned by an angle has a transform of its
+    own; its rows still count downwards when it is turned back.
     """
     t = grid.transform
-    return grid.crs is None and t.b == t.d == 0 and t.a == t.e > 0
+    slack = 1e-9 * (abs(t.a) + abs(t.b))
+    turned = abs(t.a - t.e) <= slack and abs(t.b + t.d) <= slack
+    return grid.crs is None and turned and t.determinant > 0
 
 
 def window_polygon(grid: Grid, window: Window, shrink: float = 0.0) -> shapely.Polygon:

@@ -13,6 +13,7 @@ from ..imagery.grid import Grid
 from ..imagery.source import RasterSource
 from .classes import MAX_CLASS_VALUE, ClassEntry, ClassSchema, lenient_schema
 from .geometry import outline_on
+from .objects import LabelObjects, regions
 from .sampling import sample_nearest
 from .source import label_dtype
 
@@ -32,10 +33,13 @@ class RasterLabels:
     Attributes:
         classes: The schema, or the classes of the attribute table; empty for bare integers.
         max_value: 255 for 8-bit rasters, else the largest value that occurs.
+        is_vector: False: what lies in a chip is pixels, not features.
 
     Raises:
         DataError: If a pixel cannot be a class value.
     """
+
+    is_vector = False
 
     def __init__(
         self,
@@ -66,6 +70,10 @@ class RasterLabels:
         if not valid.all():
             values = np.where(valid, values, values.dtype.type(0))
         return values.astype(label_dtype(self.max_value), copy=False)
+
+    def objects(self, grid: Grid, window: Window) -> LabelObjects:
+        """The connected regions of ``window``."""
+        return regions(self.rasterise(grid, window))
 
     def has_features(self, grid: Grid, window: Window) -> bool:
         """Whether any pixel of ``window`` has a class."""

@@ -10,6 +10,7 @@ from rasterio.windows import Window
 from ..errors import DataError
 from ..imagery.grid import Grid
 from .classes import ClassEntry, ClassSchema
+from .objects import LabelObjects
 
 
 class LabelSource(Protocol):
@@ -20,13 +21,24 @@ class LabelSource(Protocol):
             or class field. A raster of bare integers has none.
         max_value: The largest class value :meth:`rasterise` can return; decides the type of label
             chips.
+        is_vector: Whether labels are features, which may overlap, rather than pixels.
+        name: The labels, for messages.
+        bounds: (xmin, ymin, xmax, ymax) in their own system.
+        crs_name: That system, for messages.
     """
 
     classes: ClassSchema
     max_value: int
+    is_vector: bool
+    name: str
+    bounds: tuple[float, float, float, float]
+    crs_name: str
 
     def rasterise(self, grid: Grid, window: Window) -> np.ndarray:
         """Class values ``[height, width]`` (uint8 or uint16) of ``window`` on ``grid``; 0 = background."""
+
+    def objects(self, grid: Grid, window: Window) -> LabelObjects:
+        """What lies in ``window`` on ``grid``, object by object, in the order it is drawn in."""
 
     def has_features(self, grid: Grid, window: Window) -> bool:
         """Whether any label lies in ``window``."""

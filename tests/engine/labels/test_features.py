@@ -164,7 +164,7 @@ def test_a_long_outline_is_cut_to_the_window_without_a_trace(grid, write_layer):
 def test_points_cover_no_pixels(write_layer):
     labels = FeatureLabels(write_layer([shapely.Point(EAST, NORTH)]))
     with pytest.raises(DataError, match="points or lines"):
-        labels.require_polygons()
+        labels.require_areas()
 
 
 def test_points_among_polygons_are_left_out(grid, write_layer):
@@ -172,7 +172,7 @@ def test_points_among_polygons_are_left_out(grid, write_layer):
     labels = FeatureLabels(
         write_layer([shapely.Point(EAST + 50, NORTH - 50), pixels(0, 0, 2, 2)]), say=said.append
     )
-    labels.require_polygons()
+    labels.require_areas()
     assert labels.rasterise(grid, grid.window).sum() == 4
     assert any("without an area" in text for text in said)
 
