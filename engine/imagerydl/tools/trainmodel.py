@@ -159,7 +159,7 @@ _ADVANCED = (
             "Name and value: class_balancing (True weighs rare classes more), focal_loss (True), "
             "dice_loss_fraction (0 to 1, in place of cross entropy), dice_loss_average (micro, macro), "
             "jaccard_loss_weight (0.5, added), ignore_classes (class values that are neither learnt "
-            "nor counted), dropout (0.2; share of the article's dropout, plain U-Net), weight_decay "
+            "nor counted), dropout (0.1; share of the article's dropout, plain U-Net), weight_decay "
             "(0.0001), patience (5 epochs)."
         ),
         optional=True,

@@ -17,9 +17,9 @@ from .devices import Device
 #: Ends of the sweep.
 SMALLEST, LARGEST = 1e-5, 1e-1
 
-#: What the finder may answer. Below, 20 epochs end before the network has learnt; above, some
-#: networks without batch normalisation stop learning half-way although the sweep looked well.
-BOUNDS = (1e-4, 3e-3)
+#: What the finder may answer. Below, 20 epochs end before the network has learnt; above, small
+#: batches spend the middle of the cycle on noise, although the sweep looked well.
+BOUNDS = (1e-4, 1e-3)
 
 #: A one-cycle schedule peaks below the rate at which training becomes unstable, and well below the
 #: one with the lowest loss where it never does.

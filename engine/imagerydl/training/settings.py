@@ -50,7 +50,7 @@ class LossSettings:
     dice_loss_average: str = "micro"
     jaccard_loss_weight: float = 0.5
     ignore_classes: tuple[int, ...] = ()
-    dropout: float = 0.2
+    dropout: float = 0.1
     weight_decay: float = 1e-4
     patience: int = 5
 

@@ -17,7 +17,7 @@ from .padding import pad_to_multiple
 
 FILTERS = (16, 32, 64, 128, 160)
 
-#: Dropout of the article, per level. A fifth of it trains better in 20 epochs (``dropout=0.2``).
+#: Dropout of the article, per level. A tenth of it trains better in 20 epochs (``dropout=0.1``).
 ARTICLE_DROPOUT = (0.1, 0.1, 0.2, 0.2, 0.3)
 
 
