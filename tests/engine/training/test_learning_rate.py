@@ -18,8 +18,8 @@ RATES = [10 ** (-5 + 4 * i / 39) for i in range(40)]
 
 
 def test_where_the_loss_never_turns_the_answer_lies_well_below_the_lowest():
-    lowest = [1 + (math.log10(rate) + 2.5) ** 2 for rate in RATES]  # lowest at 0.003
-    assert 4e-4 < suggest(RATES, lowest) < 9e-4
+    lowest = [1 + (math.log10(rate) + 3) ** 2 for rate in RATES]  # lowest at 0.001
+    assert 1e-4 < suggest(RATES, lowest) < 9e-4
 
 
 def test_where_the_loss_turned_the_answer_lies_below_that():
