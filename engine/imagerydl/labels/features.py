@@ -15,7 +15,7 @@ from rasterio.windows import Window
 from ..errors import DataError
 from ..imagery.grid import Grid
 from .classes import ClassEntry, ClassSchema
-from .fields import choose_field, class_column
+from .fields import choose_field, class_column, described_classes
 from .geometry import Layer, is_pixel_space, layer_on, read_layer, window_polygon
 from .objects import LabelObjects, clipped, to_pixels
 from .source import label_dtype
@@ -25,6 +25,9 @@ _CUT_ABOVE = 200
 
 #: Features brought to pixels in one go when all are looked at.
 _AT_ONCE = 100_000
+
+#: Segments of a quarter of a circle around a point: its area is exact to 0.04 %.
+_QUARTER_CIRCLE = 32
 
 _POLYGONAL = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 
@@ -65,12 +68,13 @@ class _Located:
 
 
 class FeatureLabels:
-    """Features of a vector layer as labels; later features are drawn over earlier ones.
+    """Features as labels; later features are drawn over earlier ones.
 
     Args:
-        path: File, or ``path|layername=NAME``.
-        field: Class field; None for ``value`` or ``classvalue``, else all features are class 1.
-        schema: Names and colours of classes, and values of named ones.
+        layer: Where they come from: name and coordinate system.
+        geometries: The features ``[n]``, in the layer's system.
+        values: Their class values ``[n]``, int32.
+        classes: The classes.
         say: Receives what the user should know (left-out features, assumptions).
 
     Attributes:
@@ -84,36 +88,23 @@ class FeatureLabels:
 
     def __init__(
         self,
-        path: str,
-        field: Optional[str] = None,
-        schema: Optional[ClassSchema] = None,
+        layer: Layer,
+        geometries: np.ndarray,
+        values: np.ndarray,
+        classes: ClassSchema,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._layer: Layer = read_layer(path)
-        name = self._layer.name
-        chosen = choose_field(self._layer.fields, field, name)
-        column = self._layer.read_field(chosen) if chosen else None
-        if column is not None:
-            column = column[self._layer.usable]
-        total = len(self._layer.geometries)
-        assigned = class_column(column, chosen, total, schema, name)
-        keep = assigned.values >= 0
-        if total and not keep.any():
-            raise DataError(
-                f"Every feature of {name} has an empty {chosen!r}.", "Fill it in, or name another field."
-            )
-        for text in (*self._layer.notes, *_empty_note(name, chosen, int(total - keep.sum()))):
-            say(text)
-        self._geometries = self._layer.geometries[keep]
-        self._values = assigned.values[keep]
+        self._layer = layer
+        self._geometries = geometries
+        self._values = values
         self._located: Optional[_Located] = None
         self._say = say
-        self.name = name
-        self.classes = assigned.classes
-        self.count = len(self._geometries)
-        self.max_value = int(self._values.max(initial=0))
-        self.bounds = tuple(float(b) for b in shapely.total_bounds(self._geometries))
-        self.crs_name = self._layer.crs.to_string() if self._layer.crs else "no coordinate system"
+        self.name = layer.name
+        self.classes = classes
+        self.count = len(geometries)
+        self.max_value = int(values.max(initial=0))
+        self.bounds = tuple(float(b) for b in shapely.total_bounds(geometries))
+        self.crs_name = layer.crs.to_string() if layer.crs else "no coordinate system"
 
     def require_areas(self) -> None:
         """Leave out what has no area.
@@ -126,8 +117,8 @@ class FeatureLabels:
             return
         if not areal.any():
             raise DataError(
-                f"{self.name} holds points or lines, which cover no pixels.",
-                "Classified_Tiles needs polygons: buffer the features first, or give a class raster.",
+                f"{self.name} holds points or lines, which have no area.",
+                "Set BUFFER_RADIUS to make areas of them, or choose a metadata format without areas.",
             )
         self._say(f"{int((~areal).sum())} features of {self.name} without an area were left out.")
         self._geometries, self._values = self._geometries[areal], self._values[areal]
@@ -157,12 +148,13 @@ class FeatureLabels:
     def objects(self, grid: Grid, window: Window) -> LabelObjects:
         """The features that share an area (lines: a length) with ``window``, in the order of the layer."""
         located = self._on(grid)
-        hits = located.tree.query(window_polygon(grid, window))
-        return self._objects(located, np.sort(hits), grid, window)
+        outline = window_polygon(grid, window)
+        return self._objects(located, np.sort(located.tree.query(outline)), grid, window, outline)
 
     def object_of(self, feature: int, grid: Grid, window: Window) -> LabelObjects:
         """What ``window`` shows of one feature, by its position among all: one object, or none."""
-        return self._objects(self._on(grid), np.array([feature]), grid, window)
+        outline = window_polygon(grid, window)
+        return self._objects(self._on(grid), np.array([feature]), grid, window, outline)
 
     def feature_boxes(self, grid: Grid) -> np.ndarray:
         """Bounds of every feature in pixels of ``grid``: float64 ``[count, 4]``.
@@ -174,14 +166,17 @@ class FeatureLabels:
         pixels = (to_pixels(geometries[part : part + _AT_ONCE], grid.transform) for part in parts)
         return np.concatenate([shapely.bounds(part).reshape(-1, 4) for part in pixels])
 
-    def _objects(self, located: _Located, hits: np.ndarray, grid: Grid, window: Window) -> LabelObjects:
+    def _objects(
+        self, located: _Located, hits: np.ndarray, grid: Grid, window: Window, outline: shapely.Polygon
+    ) -> LabelObjects:
         if not len(hits):
             return LabelObjects.empty()
         transform = grid.window_transform(window)
-        near = _cut(located.geometries[hits], window_polygon(grid, window))
+        whole = located.geometries[hits]
+        near = _cut(whole, outline)
         shapes, inside = clipped(to_pixels(near, transform), int(window.width), int(window.height))
         # What was cut to the surroundings of the chip may look whole, but is not.
-        inside &= shapely.get_num_coordinates(near) == shapely.get_num_coordinates(located.geometries[hits])
+        inside &= (near is whole) | (shapely.get_num_coordinates(near) == shapely.get_num_coordinates(whole))
         seen = ~shapely.is_missing(shapes)
         shapes, inside, hits = shapes[seen], inside[seen], hits[seen]
         return LabelObjects(
@@ -212,6 +207,63 @@ class FeatureLabels:
             located = _Located(layer_on(self._layer, self._geometries, grid, self._say), grid)
             self._located = located
         return located
+
+
+def read_features(
+    path: str,
+    field: Optional[str] = None,
+    schema: Optional[ClassSchema] = None,
+    say: Callable[[str], None] = lambda text: None,
+    buffer_radius: Optional[float] = None,
+) -> FeatureLabels:
+    """The features of a vector layer.
+
+    Args:
+        path: File, or ``path|layername=NAME``.
+        field: Class field; None for ``value`` or ``classvalue``, else all features are class 1.
+        schema: Names and colours of classes, and values of named ones.
+        say: Receives what the user should know.
+        buffer_radius: Makes areas of points and lines; in units of the layer's system.
+
+    Raises:
+        DataError: If the layer cannot be read, or holds no usable label.
+    """
+    layer = read_layer(path)
+    name, total = layer.name, len(layer.geometries)
+    chosen = choose_field(layer.fields, field, name)
+    column = layer.read_field(chosen)[layer.usable] if chosen else None
+    assigned = class_column(column, chosen, total, schema, name)
+    keep = assigned.values >= 0
+    if total and not keep.any():
+        raise DataError(
+            f"Every feature of {name} has an empty {chosen!r}.", "Fill it in, or name another field."
+        )
+    for text in (*layer.notes, *_empty_note(name, chosen, int(total - keep.sum()))):
+        say(text)
+    geometries, values = layer.geometries[keep], assigned.values[keep]
+    classes = assigned.classes
+    if column is not None and schema is None:
+        classes = described_classes(
+            classes, values, layer.fields, lambda other: layer.read_field(other)[layer.usable][keep]
+        )
+    if buffer_radius:
+        geometries = _buffered(layer, geometries, buffer_radius, say)
+    return FeatureLabels(layer, geometries, values, classes, say)
+
+
+def _buffered(
+    layer: Layer, geometries: np.ndarray, radius: float, say: Callable[[str], None]
+) -> np.ndarray:
+    """Points and lines as areas; polygons stay as they are."""
+    thin = shapely.get_dimensions(geometries) < 2
+    if not thin.any():
+        say(f"BUFFER_RADIUS does nothing to the polygons of {layer.name}.")
+        return geometries
+    if layer.crs is not None and layer.crs.is_geographic:
+        say(f"BUFFER_RADIUS of {radius:g} is in degrees, the unit of {layer.name}.")
+    result = geometries.copy()
+    result[thin] = shapely.buffer(geometries[thin], radius, quad_segs=_QUARTER_CIRCLE)
+    return result
 
 
 def _sizes(geometries: np.ndarray) -> np.ndarray:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
 import numpy as np
 
 from ..errors import DataError, ParameterError
-from .classes import MAX_CLASS_VALUE, ClassEntry, ClassSchema
+from .classes import MAX_CLASS_VALUE, ClassEntry, ClassSchema, color_or_none, lenient_schema
 
 #: Fields taken for the class where none is named, in any letter case.
 DEFAULT_FIELDS = ("value", "classvalue")
+
+#: Text fields that may name the classes of a numeric one, in any letter case.
+NAME_FIELDS = ("classname", "class_name", "name")
+
+_COLOR_FIELDS = ("red", "green", "blue")
 
 #: Value and name of the one class of a layer without a class field.
 ONLY_CLASS = ClassEntry(1, "1")
@@ -79,6 +84,51 @@ def class_column(
     ):
         return _numbered(numbers, field, schema, where)
     return _named([None if cell is None else str(cell) for cell in cells], field, schema, where)
+
+
+def described_classes(
+    classes: ClassSchema,
+    values: np.ndarray,
+    fields: Sequence[str],
+    read: Callable[[str], np.ndarray],
+) -> ClassSchema:
+    """Names and colours that other fields of the layer give to classes known by value only.
+
+    Training samples as ArcGIS writes them have Classname beside Classvalue, and RED, GREEN, BLUE.
+    They count where they are the same for all features of a class.
+
+    Args:
+        classes: The classes of the class field.
+        values: Class value of each feature ``[n]``.
+        fields: Fields of the layer.
+        read: Gives the cells ``[n]`` of a field.
+    """
+    if any(entry.name != str(entry.value) for entry in classes):
+        return classes
+    by_lower = {field.lower(): field for field in reversed(fields)}
+    name_field = next((by_lower[name] for name in NAME_FIELDS if name in by_lower), None)
+    names = _constant(classes, values, read(name_field)) if name_field else None
+    colors = None
+    if all(part in by_lower for part in _COLOR_FIELDS):
+        columns = [_constant(classes, values, read(by_lower[part])) for part in _COLOR_FIELDS]
+        colors = None if None in columns else list(zip(*columns))
+    entries = []
+    for number, entry in enumerate(classes):
+        name = str(names[number]).strip() if names else entry.name
+        color = color_or_none(colors[number]) if colors else entry.color
+        entries.append(ClassEntry(entry.value, name or entry.name, color))
+    return lenient_schema(entries)
+
+
+def _constant(classes: ClassSchema, values: np.ndarray, cells: np.ndarray) -> Optional[list[Any]]:
+    """The cell of each class, or None where a class has several or an empty one."""
+    result = []
+    for entry in classes:
+        own = {_clean(cell) for cell in np.unique(cells[values == entry.value].astype(str))}
+        if len(own) != 1 or not (only := own.pop()) or only.lower() in ("none", "nan"):
+            return None
+        result.append(only)
+    return result
 
 
 def _clean(cell: Any) -> Any:

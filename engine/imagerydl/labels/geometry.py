@@ -161,10 +161,12 @@ def is_pixel_space(grid: Grid) -> bool:
 
 def window_polygon(grid: Grid, window: Window, shrink: float = 0.0) -> shapely.Polygon:
     """The outline of ``window`` in map coordinates, ``shrink`` pixels inside its border."""
-    transform = grid.window_transform(window)
-    low, right, bottom = shrink, window.width - shrink, window.height - shrink
-    corners = [transform * corner for corner in ((low, low), (right, low), (right, bottom), (low, bottom))]
-    return shapely.Polygon(corners)
+    t = grid.transform
+    left, top = window.col_off + shrink, window.row_off + shrink
+    right, bottom = window.col_off + window.width - shrink, window.row_off + window.height - shrink
+    # In plain numbers: this runs for every chip.
+    corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+    return shapely.polygons([(t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f) for x, y in corners])
 
 
 def outline_on(grid: Grid, crs: Optional[CRS]) -> shapely.Polygon:

@@ -112,6 +112,8 @@ def clipped(geometries: np.ndarray, width: int, height: int) -> tuple[np.ndarray
     Returns:
         Cut geometries ``[n]``, None where nothing is left, and which lie inside as a whole, bool ``[n]``.
     """
+    # Rounding on the way to pixels can fold a very thin polygon, and cutting that one would fail.
+    geometries = repaired(geometries)
     bounds = shapely.bounds(geometries).reshape(-1, 4)
     low, high = bounds[:, :2], bounds[:, 2:]
     size = (width, height)
@@ -122,7 +124,7 @@ def clipped(geometries: np.ndarray, width: int, height: int) -> tuple[np.ndarray
         inside &= ~points | (high < size).all(axis=1)
         near = (high >= 0).all(axis=1) & (low <= size).all(axis=1)
     result = np.full(len(geometries), None, dtype=object)
-    result[inside] = repaired(geometries[inside])
+    result[inside] = geometries[inside]
     across = np.flatnonzero(near & ~inside)
     if len(across):
         result[across] = _cut(geometries[across], dimensions[across], width, height)
@@ -134,8 +136,7 @@ def _cut(geometries: np.ndarray, dimensions: np.ndarray, width: int, height: int
     cut = geometries.copy()
     points = dimensions == 0
     cut[points] = [_points_within(geometry, width, height) for geometry in geometries[points]]
-    # Rounding on the way to pixels can fold a very thin polygon, and a cut of that one fails.
-    cut[~points] = shapely.intersection(repaired(geometries[~points]), shapely.box(0, 0, width, height))
+    cut[~points] = shapely.intersection(geometries[~points], shapely.box(0, 0, width, height))
     mixed = np.flatnonzero(shapely.get_type_id(cut) == _COLLECTION)
     for position in mixed:
         parts = shapely.get_parts(cut[position])
@@ -158,4 +159,4 @@ def _visible(geometries: np.ndarray, dimensions: np.ndarray) -> np.ndarray:
         thick = shapely.area(geometries) > _NOISE * extent
         long = shapely.length(geometries) > _NOISE
         there = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
-    return there & np.choose(dimensions.clip(0, 2), (there, long, thick))
+    return there & np.where(dimensions == 2, thick, long | (dimensions == 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Optional
 
@@ -10,9 +10,10 @@ from ..imagery.grid import Grid
 from ..imagery.source import open_source
 from .classes import ClassSchema
 from .colors import ColorLookup, ColorMaskLabels, is_color_mask
-from .features import FeatureLabels
+from .features import FeatureLabels, read_features
 from .rasters import RasterLabels, place
 from .source import LabelSource, is_raster
+from .table import LabelTable, is_table
 
 
 class Labels:
@@ -24,6 +25,7 @@ class Labels:
         field: Class field of a vector layer.
         schema: Classes given by the user.
         say: Receives what the user should know.
+        buffer_radius: Makes areas of the points and lines of a vector layer.
     """
 
     def __init__(
@@ -32,19 +34,46 @@ class Labels:
         field: Optional[str] = None,
         schema: Optional[ClassSchema] = None,
         say: Callable[[str], None] = lambda text: None,
+        buffer_radius: Optional[float] = None,
     ) -> None:
         self._layer = layer
         self._schema = schema
         self._say = say
         self._largest: dict[str, int] = {}
+        self._table: Optional[LabelTable] = None
         self.features: Optional[FeatureLabels] = None
         if layer is not None and not is_raster(layer):
-            self.features = FeatureLabels(layer, field, schema, say)
+            if is_table(layer):
+                self._table = LabelTable(layer, field, schema, say)
+            else:
+                self.features = read_features(layer, field, schema, say, buffer_radius)
 
     @property
     def per_image(self) -> bool:
         """Whether each image has its own label image."""
         return self._layer is None
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the labels are rows of a table that name their image."""
+        return self._table is not None
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether the labels are features."""
+        return self.features is not None or self.is_table
+
+    def pair(self, images: Sequence[str]) -> None:
+        """Find the rows of each image; to be called once, before :meth:`open`.
+
+        Args:
+            images: All images that will be opened.
+
+        Raises:
+            DataError: If the labels are a table and no row names an image.
+        """
+        if self._table is not None:
+            self._table.pair(images)
 
     def open(self, image: Grid, image_name: str, label_image: Optional[str] = None) -> LabelSource:
         """The labels of one image; close them afterwards.
@@ -59,6 +88,8 @@ class Labels:
         """
         if self.features is not None:
             return self.features
+        if self._table is not None:
+            return self._table.labels_of(image_name, image)
         path = label_image or self._layer
         source = open_source(path)
         try:

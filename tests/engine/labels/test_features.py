@@ -11,7 +11,7 @@ from rasterio.windows import Window
 from imagerydl.errors import DataError, ParameterError
 from imagerydl.imagery.grid import Grid
 from imagerydl.labels.classes import ClassEntry, ClassSchema
-from imagerydl.labels.features import FeatureLabels
+from imagerydl.labels.features import read_features
 
 EAST, NORTH = 500000, 5000060
 
@@ -24,7 +24,7 @@ def pixels(column, row, width, height):
 
 def test_polygons_fill_the_pixels_they_cover(grid, write_layer):
     """E1: values inside, 0 outside, whatever window is asked for."""
-    labels = FeatureLabels(write_layer([pixels(3, 4, 5, 6), pixels(20, 10, 2, 2)], value=[3, 7]))
+    labels = read_features(write_layer([pixels(3, 4, 5, 6), pixels(20, 10, 2, 2)], value=[3, 7]))
     expected = np.zeros((30, 40), np.uint8)
     expected[4:10, 3:8] = 3
     expected[10:12, 20:22] = 7
@@ -37,36 +37,36 @@ def test_polygons_fill_the_pixels_they_cover(grid, write_layer):
 @pytest.mark.parametrize("field", ["Value", "ClassValue", "CLASSVALUE"])
 def test_value_field_is_found_in_any_case(grid, write_layer, field):
     """E36: without a named field, value or classvalue is taken."""
-    labels = FeatureLabels(write_layer([pixels(0, 0, 2, 2)], other=["x"], **{field: [9]}))
+    labels = read_features(write_layer([pixels(0, 0, 2, 2)], other=["x"], **{field: [9]}))
     assert labels.classes.values == (9,)
     assert labels.rasterise(grid, grid.window)[0, 0] == 9
 
 
 def test_without_class_field_all_features_are_class_1(write_layer):
     """E4, E36, E17: a plain polygon layer without schema works, as one class called 1."""
-    labels = FeatureLabels(write_layer([pixels(0, 0, 2, 2)], owner=["me"]))
+    labels = read_features(write_layer([pixels(0, 0, 2, 2)], owner=["me"]))
     assert list(labels.classes) == [ClassEntry(1, "1")]
 
 
 def test_missing_field_error_lists_the_fields(write_layer):
     path = write_layer([pixels(0, 0, 2, 2)], roof=["a"], height=[3.0])
     with pytest.raises(ParameterError, match=r"no field 'rof'.*roof, height"):
-        FeatureLabels(path, "rof")
+        read_features(path, "rof")
 
 
 def test_names_are_numbered_in_alphabetical_order(write_layer):
-    labels = FeatureLabels(write_layer([pixels(i, 0, 1, 1) for i in range(3)], kind=["b", "c", "a"]), "kind")
+    labels = read_features(write_layer([pixels(i, 0, 1, 1) for i in range(3)], kind=["b", "c", "a"]), "kind")
     assert [(entry.value, entry.name) for entry in labels.classes] == [(1, "a"), (2, "b"), (3, "c")]
 
 
 def test_numbers_stored_as_text_are_values(write_layer):
-    labels = FeatureLabels(write_layer([pixels(i, 0, 1, 1) for i in range(2)], kind=["12", " 3"]), "kind")
+    labels = read_features(write_layer([pixels(i, 0, 1, 1) for i in range(2)], kind=["12", " 3"]), "kind")
     assert labels.classes.values == (3, 12)
 
 
 def test_schema_gives_names_their_values(grid, write_layer):
     schema = ClassSchema.parse("4, Road, #112233\n9, House")
-    labels = FeatureLabels(write_layer([pixels(0, 0, 2, 2)], kind=["house"]), "kind", schema)
+    labels = read_features(write_layer([pixels(0, 0, 2, 2)], kind=["house"]), "kind", schema)
     assert labels.classes == schema
     assert labels.rasterise(grid, grid.window)[0, 0] == 9
 
@@ -74,19 +74,19 @@ def test_schema_gives_names_their_values(grid, write_layer):
 def test_class_the_schema_lacks_is_named(write_layer):
     path = write_layer([pixels(0, 0, 2, 2), pixels(3, 0, 2, 2)], kind=["house", "barn"])
     with pytest.raises(DataError, match="no class barn"):
-        FeatureLabels(path, "kind", ClassSchema.parse("9, House"))
+        read_features(path, "kind", ClassSchema.parse("9, House"))
 
 
 @pytest.mark.parametrize("value", [1.5, -1.0, 70000.0])
 def test_number_that_is_no_class_value_is_refused(write_layer, value):
     with pytest.raises(DataError, match="cannot be a class value"):
-        FeatureLabels(write_layer([pixels(0, 0, 2, 2)], value=[value]))
+        read_features(write_layer([pixels(0, 0, 2, 2)], value=[value]))
 
 
 def test_null_empty_and_invalid_geometries_are_handled_and_counted(grid, write_layer):
     bow_tie = shapely.Polygon([(EAST, NORTH), (EAST + 8, NORTH - 8), (EAST + 8, NORTH), (EAST, NORTH - 8)])
     said = []
-    labels = FeatureLabels(
+    labels = read_features(
         write_layer([None, shapely.Polygon(), bow_tie, pixels(10, 10, 3, 3)], value=[1, 2, 3, 4]),
         say=said.append,
     )
@@ -101,7 +101,7 @@ def test_null_empty_and_invalid_geometries_are_handled_and_counted(grid, write_l
 
 def test_multipolygon_with_hole(grid, write_layer):
     ring = pixels(2, 2, 6, 6).difference(pixels(4, 4, 2, 2))
-    labels = FeatureLabels(write_layer([shapely.MultiPolygon([ring, pixels(20, 20, 2, 2)])]))
+    labels = read_features(write_layer([shapely.MultiPolygon([ring, pixels(20, 20, 2, 2)])]))
     burnt = labels.rasterise(grid, grid.window)
     assert burnt.sum() == 36 - 4 + 4
     assert burnt[4, 4] == 0
@@ -109,12 +109,12 @@ def test_multipolygon_with_hole(grid, write_layer):
 
 def test_later_features_are_drawn_over_earlier_ones(grid, write_layer):
     boxes = [pixels(0, 0, 8, 8), pixels(2, 2, 2, 2), pixels(3, 3, 2, 2)]
-    burnt = FeatureLabels(write_layer(boxes, value=[5, 2, 9])).rasterise(grid, grid.window)
+    burnt = read_features(write_layer(boxes, value=[5, 2, 9])).rasterise(grid, grid.window)
     assert (burnt[2, 2], burnt[3, 3], burnt[0, 0]) == (2, 9, 5)
 
 
 def test_values_above_255_need_16_bits(grid, write_layer):
-    burnt = FeatureLabels(write_layer([pixels(0, 0, 2, 2)], value=[300])).rasterise(grid, grid.window)
+    burnt = read_features(write_layer([pixels(0, 0, 2, 2)], value=[300])).rasterise(grid, grid.window)
     assert burnt.dtype == np.uint16
     assert burnt[0, 0] == 300
 
@@ -122,13 +122,13 @@ def test_values_above_255_need_16_bits(grid, write_layer):
 def test_layer_in_another_system_is_transformed(grid, write_layer):
     box = pixels(5, 5, 10, 10)
     lonlat = shapely.geometry.shape(transform_geom("EPSG:32633", "EPSG:4326", box.__geo_interface__))
-    labels = FeatureLabels(write_layer([lonlat], crs="EPSG:4326"))
-    expected = FeatureLabels(write_layer([box], name="same"))
+    labels = read_features(write_layer([lonlat], crs="EPSG:4326"))
+    expected = read_features(write_layer([box], name="same"))
     assert np.array_equal(labels.rasterise(grid, grid.window), expected.rasterise(grid, grid.window))
 
 
 def test_layer_without_system_is_refused(grid, write_layer):
-    labels = FeatureLabels(write_layer([pixels(0, 0, 2, 2)], crs=None))
+    labels = read_features(write_layer([pixels(0, 0, 2, 2)], crs=None))
     with pytest.raises(DataError, match=r"no coordinate system.*EPSG:32633"):
         labels.rasterise(grid, grid.window)
 
@@ -141,7 +141,7 @@ def test_rotated_grid(write_layer):
         20,
     )
     corners = [rotated.transform * corner for corner in ((4, 5), (10, 5), (10, 12), (4, 12))]
-    burnt = FeatureLabels(write_layer([shapely.Polygon(corners)])).rasterise(rotated, rotated.window)
+    burnt = read_features(write_layer([shapely.Polygon(corners)])).rasterise(rotated, rotated.window)
     expected = np.zeros((20, 20), np.uint8)
     expected[5:12, 4:10] = 1
     assert np.array_equal(burnt, expected)
@@ -149,7 +149,7 @@ def test_rotated_grid(write_layer):
 
 def test_a_long_outline_is_cut_to_the_window_without_a_trace(grid, write_layer):
     coast = shapely.Point(EAST + 40, NORTH - 30).buffer(25, quad_segs=2000)
-    labels = FeatureLabels(write_layer([coast]))
+    labels = read_features(write_layer([coast]))
     whole = labels.rasterise(grid, grid.window)
     for window in (Window(0, 0, 20, 15), Window(20, 15, 20, 15), Window(18, 12, 4, 4)):
         part = labels.rasterise(grid, window)
@@ -162,14 +162,14 @@ def test_a_long_outline_is_cut_to_the_window_without_a_trace(grid, write_layer):
 
 
 def test_points_cover_no_pixels(write_layer):
-    labels = FeatureLabels(write_layer([shapely.Point(EAST, NORTH)]))
+    labels = read_features(write_layer([shapely.Point(EAST, NORTH)]))
     with pytest.raises(DataError, match="points or lines"):
         labels.require_areas()
 
 
 def test_points_among_polygons_are_left_out(grid, write_layer):
     said = []
-    labels = FeatureLabels(
+    labels = read_features(
         write_layer([shapely.Point(EAST + 50, NORTH - 50), pixels(0, 0, 2, 2)]), say=said.append
     )
     labels.require_areas()
@@ -179,17 +179,17 @@ def test_points_among_polygons_are_left_out(grid, write_layer):
 
 def test_empty_layer_is_named(write_layer):
     with pytest.raises(DataError, match=r"nothing\.gpkg is empty"):
-        FeatureLabels(write_layer([], name="nothing"))
+        read_features(write_layer([], name="nothing"))
 
 
 def test_drawn_in_qgis_on_an_image_without_georeference(write_layer):
     """QGIS shows such images below y = 0."""
     image = Grid(None, Affine.identity(), 20, 10)
     said = []
-    drawn = FeatureLabels(write_layer([shapely.box(2, -5, 6, -3)], crs=None), say=said.append)
+    drawn = read_features(write_layer([shapely.box(2, -5, 6, -3)], crs=None), say=said.append)
     burnt = drawn.rasterise(image, image.window)
     assert np.array_equal(np.argwhere(burnt).min(axis=0), [3, 2])
     assert burnt.sum() == 2 * 4
     assert any("y = 0" in text for text in said)
-    in_pixels = FeatureLabels(write_layer([shapely.box(2, 3, 6, 5)], crs=None, name="pixels"))
+    in_pixels = read_features(write_layer([shapely.box(2, 3, 6, 5)], crs=None, name="pixels"))
     assert np.array_equal(in_pixels.rasterise(image, image.window), burnt)
