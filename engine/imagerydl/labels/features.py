@@ -9,14 +9,15 @@ from typing import Optional
 import numpy as np
 import shapely
 from affine import Affine
+from rasterio.crs import CRS
 from rasterio.features import rasterize
 from rasterio.windows import Window
 
-from ..errors import DataError
+from ..errors import DataError, ParameterError
 from ..imagery.grid import Grid
 from .classes import ClassEntry, ClassSchema
 from .fields import choose_field, class_column, described_classes
-from .geometry import Layer, is_pixel_space, layer_on, read_layer, window_polygon
+from .geometry import Placed, is_pixel_space, layer_on, read_layer, window_polygon
 from .objects import LabelObjects, clipped, to_pixels
 from .source import label_dtype
 
@@ -71,16 +72,18 @@ class FeatureLabels:
     """Features as labels; later features are drawn over earlier ones.
 
     Args:
-        layer: Where they come from: name and coordinate system.
-        geometries: The features ``[n]``, in the layer's system.
+        geometries: The features ``[n]``, valid.
         values: Their class values ``[n]``, int32.
         classes: The classes.
+        crs: The system of the geometries; None where it is not known.
+        name: What to call them in messages.
         say: Receives what the user should know (left-out features, assumptions).
 
     Attributes:
         classes: The classes of the field, or the schema.
         max_value: Largest class value that occurs.
         count: Usable features.
+        crs: Their coordinate system, or None.
         is_vector: True: what lies in a chip is features, not pixels.
     """
 
@@ -88,23 +91,26 @@ class FeatureLabels:
 
     def __init__(
         self,
-        layer: Layer,
         geometries: np.ndarray,
         values: np.ndarray,
         classes: ClassSchema,
+        crs: Optional[CRS],
+        name: str,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._layer = layer
         self._geometries = geometries
         self._values = values
         self._located: Optional[_Located] = None
         self._say = say
-        self.name = layer.name
+        self.name = name
+        self.crs = crs
         self.classes = classes
         self.count = len(geometries)
         self.max_value = int(values.max(initial=0))
-        self.bounds = tuple(float(b) for b in shapely.total_bounds(geometries))
-        self.crs_name = layer.crs.to_string() if layer.crs else "no coordinate system"
+        # An image may have no row in a table: bounds of nothing are no numbers.
+        bounds = shapely.total_bounds(geometries).tolist() if len(geometries) else [float("nan")] * 4
+        self.bounds: tuple[float, float, float, float] = tuple(bounds)
+        self.crs_name = crs.to_string() if crs else "no coordinate system"
 
     def require_areas(self) -> None:
         """Leave out what has no area.
@@ -164,7 +170,7 @@ class FeatureLabels:
         geometries = self._on(grid).geometries
         parts = range(0, len(geometries), _AT_ONCE)
         pixels = (to_pixels(geometries[part : part + _AT_ONCE], grid.transform) for part in parts)
-        return np.concatenate([shapely.bounds(part).reshape(-1, 4) for part in pixels])
+        return np.concatenate([np.empty((0, 4)), *(shapely.bounds(part).reshape(-1, 4) for part in pixels)])
 
     def _objects(
         self, located: _Located, hits: np.ndarray, grid: Grid, window: Window, outline: shapely.Polygon
@@ -204,7 +210,7 @@ class FeatureLabels:
         if located is None or not located.fits(grid):
             # Images come in order: one system at a time is enough, and keeps memory flat.
             self._located = None
-            located = _Located(layer_on(self._layer, self._geometries, grid, self._say), grid)
+            located = _Located(layer_on(self, self._geometries, grid, self._say), grid)
             self._located = located
         return located
 
@@ -226,8 +232,13 @@ def read_features(
         buffer_radius: Makes areas of points and lines; in units of the layer's system.
 
     Raises:
+        ParameterError: If the layer has no such field, or the radius is not above 0.
         DataError: If the layer cannot be read, or holds no usable label.
     """
+    if buffer_radius is not None and not buffer_radius > 0:
+        raise ParameterError(
+            f"BUFFER_RADIUS is {buffer_radius:g}.", "Give a radius above 0, or leave it out."
+        )
     layer = read_layer(path)
     name, total = layer.name, len(layer.geometries)
     chosen = choose_field(layer.fields, field, name)
@@ -240,24 +251,31 @@ def read_features(
         )
     for text in (*layer.notes, *_empty_note(name, chosen, int(total - keep.sum()))):
         say(text)
-    geometries, values = layer.geometries[keep], assigned.values[keep]
-    classes = assigned.classes
+    geometries, values, classes = layer.geometries[keep], assigned.values[keep], assigned.classes
     if column is not None and schema is None:
         classes = described_classes(
-            classes, values, layer.fields, lambda other: layer.read_field(other)[layer.usable][keep]
+            classes, values, layer.fields, lambda other: layer.read_field(other)[layer.usable][keep], say
         )
-    if buffer_radius:
-        geometries = _buffered(layer, geometries, buffer_radius, say)
-    return FeatureLabels(layer, geometries, values, classes, say)
+    if buffer_radius is not None:
+        geometries = buffered(geometries, buffer_radius, layer, say)
+    return FeatureLabels(geometries, values, classes, layer.crs, name, say)
 
 
-def _buffered(
-    layer: Layer, geometries: np.ndarray, radius: float, say: Callable[[str], None]
+def buffered(
+    geometries: np.ndarray, radius: float, layer: Placed, say: Callable[[str], None] = lambda text: None
 ) -> np.ndarray:
-    """Points and lines as areas; polygons stay as they are."""
-    thin = shapely.get_dimensions(geometries) < 2
+    """Points and lines ``[n]`` of ``layer`` as areas; polygons stay as they are.
+
+    The radius is in units of the layer's own system, in which points become true circles.
+
+    Raises:
+        ParameterError: If the radius is not above 0.
+    """
+    if not radius > 0:
+        raise ParameterError(f"BUFFER_RADIUS is {radius:g}.", "Give a radius above 0, or leave it out.")
+    thin = np.isin(shapely.get_dimensions(geometries), (0, 1))
     if not thin.any():
-        say(f"BUFFER_RADIUS does nothing to the polygons of {layer.name}.")
+        say(f"BUFFER_RADIUS is ignored: {layer.name} holds polygons only.")
         return geometries
     if layer.crs is not None and layer.crs.is_geographic:
         say(f"BUFFER_RADIUS of {radius:g} is in degrees, the unit of {layer.name}.")

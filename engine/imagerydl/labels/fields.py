@@ -76,14 +76,48 @@ def class_column(
     if column is None:
         classes = schema if schema and ONLY_CLASS.value in schema else ClassSchema([ONLY_CLASS])
         return ClassColumn(np.ones(count, dtype=np.int32), classes, "")
-    cells = [_clean(cell) for cell in column]
     where = f"field {field!r} of {layer}"
+    # A layer has many features and few classes: everything is decided once for each distinct cell.
+    cells, positions = distinct_cells(column, where)
     numbers = _as_numbers(cells)
     if numbers is not None and (
         schema is None or _all_known(numbers, schema) or not _are_names(cells, schema)
     ):
-        return _numbered(numbers, field, schema, where)
-    return _named([None if cell is None else str(cell) for cell in cells], field, schema, where)
+        values, classes = _numbered(numbers, schema, where)
+    else:
+        names = [None if cell is None else str(cell) for cell in cells]
+        values, classes = _named(names, schema, where)
+    return ClassColumn(np.array(values, dtype=np.int32)[positions], classes, field)
+
+
+def distinct_cells(column: np.ndarray, where: str) -> tuple[list[Any], np.ndarray]:
+    """The distinct cells of a column, cleaned, and the position among them of each row's cell.
+
+    Text loses its padding; null, NaN and blank are None.
+
+    Raises:
+        DataError: For cells that are neither text nor numbers.
+    """
+    if column.dtype.kind not in "OUbiuf":
+        raise DataError(f"The {where} holds dates or times.", "Classes are numbers or names.")
+    if column.dtype.kind in "biuf":
+        raw, rows = np.unique(column, return_inverse=True)
+    else:
+        raw, rows = _distinct_objects(column.tolist(), where)
+    cleaned = [_clean(cell) for cell in (raw.tolist() if isinstance(raw, np.ndarray) else raw)]
+    cells = list(dict.fromkeys(cleaned))
+    place = {cell: number for number, cell in enumerate(cells)}
+    return cells, np.array([place[cell] for cell in cleaned], dtype=np.intp)[rows]
+
+
+def _distinct_objects(cells: Sequence[Any], where: str) -> tuple[list[Any], np.ndarray]:
+    try:
+        places = {cell: number for number, cell in enumerate(dict.fromkeys(cells))}
+    except TypeError:
+        places = {}
+    if any(isinstance(cell, (bytes, bytearray)) for cell in places) or (cells and not places):
+        raise DataError(f"The {where} holds lists or binary data.", "Classes are numbers or names.")
+    return list(places), np.fromiter(map(places.__getitem__, cells), np.intp, len(cells))
 
 
 def described_classes(
@@ -91,8 +125,9 @@ def described_classes(
     values: np.ndarray,
     fields: Sequence[str],
     read: Callable[[str], np.ndarray],
+    say: Callable[[str], None] = lambda text: None,
 ) -> ClassSchema:
-    """Names and colours that other fields of the layer give to classes known by value only.
+    """Names and colours that other fields of the layer give to its classes.
 
     Training samples as ArcGIS writes them have Classname beside Classvalue, and RED, GREEN, BLUE.
     They count where they are the same for all features of a class.
@@ -102,42 +137,53 @@ def described_classes(
         values: Class value of each feature ``[n]``.
         fields: Fields of the layer.
         read: Gives the cells ``[n]`` of a field.
+        say: Receives what the user should know.
     """
-    if any(entry.name != str(entry.value) for entry in classes):
-        return classes
     by_lower = {field.lower(): field for field in reversed(fields)}
-    name_field = next((by_lower[name] for name in NAME_FIELDS if name in by_lower), None)
-    names = _constant(classes, values, read(name_field)) if name_field else None
-    colors = None
+    names, colors = {}, {}
+    if all(entry.name == str(entry.value) for entry in classes):
+        candidates = (_texts(values, read(by_lower[name])) for name in NAME_FIELDS if name in by_lower)
+        names = next((found for found in candidates if found), {})
     if all(part in by_lower for part in _COLOR_FIELDS):
-        columns = [_constant(classes, values, read(by_lower[part])) for part in _COLOR_FIELDS]
-        colors = None if None in columns else list(zip(*columns))
-    entries = []
-    for number, entry in enumerate(classes):
-        name = str(names[number]).strip() if names else entry.name
-        color = color_or_none(colors[number]) if colors else entry.color
-        entries.append(ClassEntry(entry.value, name or entry.name, color))
-    return lenient_schema(entries)
-
-
-def _constant(classes: ClassSchema, values: np.ndarray, cells: np.ndarray) -> Optional[list[Any]]:
-    """The cell of each class, or None where a class has several or an empty one."""
-    result = []
-    for entry in classes:
-        own = {_clean(cell) for cell in np.unique(cells[values == entry.value].astype(str))}
-        if len(own) != 1 or not (only := own.pop()) or only.lower() in ("none", "nan"):
-            return None
-        result.append(only)
+        parts = [_one_each(values, read(by_lower[part])) for part in _COLOR_FIELDS]
+        colors = {value: [part[value] for part in parts] for value in parts[0]} if all(parts) else {}
+    described = [
+        ClassEntry(
+            entry.value,
+            names.get(entry.value, entry.name),
+            color_or_none(colors.get(entry.value, entry.color)),
+        )
+        for entry in classes
+    ]
+    result = lenient_schema(described)
+    for given, kept in zip(described, result):
+        if given.name != kept.name:
+            say(f"Several classes are called {given.name!r}; one of them becomes {kept.name!r}.")
     return result
+
+
+def _texts(values: np.ndarray, cells: np.ndarray) -> dict[int, str]:
+    """The one text of each class; empty where the cells are no texts, or a class has several or none."""
+    found = _one_each(values, cells) if cells.dtype.kind in "OU" else {}
+    return found if all(isinstance(text, str) for text in found.values()) else {}
+
+
+def _one_each(values: np.ndarray, cells: np.ndarray) -> dict[int, Any]:
+    """The one cell of each class; empty where a class has several or an empty one."""
+    try:
+        distinct, positions = distinct_cells(cells, "")
+    except DataError:
+        return {}
+    pairs = np.unique(np.column_stack((values, positions)), axis=0).tolist()
+    found = {value: distinct[position] for value, position in pairs}
+    return {} if len(found) < len(pairs) or None in found.values() else found
 
 
 def _clean(cell: Any) -> Any:
     """A cell without padding; None for null, NaN and blank."""
     if isinstance(cell, str):
         return cell.strip() or None
-    if cell is None or (isinstance(cell, (float, np.floating)) and np.isnan(cell)):
-        return None
-    return cell
+    return None if cell is None or cell != cell else cell
 
 
 def _as_numbers(cells: Sequence[Any]) -> Optional[list[Optional[float]]]:
@@ -162,35 +208,41 @@ def _by_name(schema: ClassSchema) -> Mapping[str, int]:
 
 
 def _numbered(
-    numbers: Sequence[Optional[float]], field: str, schema: Optional[ClassSchema], where: str
-) -> ClassColumn:
+    numbers: Sequence[Optional[float]], schema: Optional[ClassSchema], where: str
+) -> tuple[list[int], ClassSchema]:
+    """The value of each distinct cell, and the classes."""
     for number in numbers:
-        if number is not None and not (number == int(number) and 0 <= number <= MAX_CLASS_VALUE):
+        if number is not None and not (0 <= number <= MAX_CLASS_VALUE and number == int(number)):
             raise DataError(
                 f"{number:g} in {where} cannot be a class value.",
                 f"Class values are whole numbers from 0 to {MAX_CLASS_VALUE}.",
             )
-    values = np.array([-1 if number is None else int(number) for number in numbers], dtype=np.int32)
-    present = sorted(set(values[values >= 0].tolist()))
+    values = [-1 if number is None else int(number) for number in numbers]
+    present = sorted({value for value in values if value >= 0})
     if schema is None:
-        return ClassColumn(values, ClassSchema(ClassEntry(v, str(v)) for v in present), field)
+        return values, ClassSchema(ClassEntry(value, str(value)) for value in present)
     _refuse_unknown([str(value) for value in present if value not in schema], where)
-    return ClassColumn(values, schema, field)
+    return values, schema
 
 
 def _named(
-    names: Sequence[Optional[str]], field: str, schema: Optional[ClassSchema], where: str
-) -> ClassColumn:
+    names: Sequence[Optional[str]], schema: Optional[ClassSchema], where: str
+) -> tuple[list[int], ClassSchema]:
+    """The value of each distinct cell, and the classes."""
     if schema is None:
         distinct = sorted({name for name in names if name is not None})
+        if len(distinct) > MAX_CLASS_VALUE:
+            raise DataError(
+                f"The {where} holds {len(distinct)} different names, more than there can be classes.",
+                "Name the field that holds the class (CLASS_VALUE_FIELD).",
+            )
         schema = ClassSchema(ClassEntry(i, name) for i, name in enumerate(distinct, start=1))
         value_of: Mapping[str, int] = {entry.name: entry.value for entry in schema}
     else:
         known = _by_name(schema)
         value_of = {name: known[name.lower()] for name in names if name and name.lower() in known}
         _refuse_unknown(sorted({name for name in names if name and name not in value_of}), where)
-    values = [-1 if name is None else value_of[name] for name in names]
-    return ClassColumn(np.array(values, dtype=np.int32), schema, field)
+    return [-1 if name is None else value_of[name] for name in names], schema
 
 
 def _refuse_unknown(missing: Sequence[str], where: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Optional, Protocol
 
 import numpy as np
 import pyogrio
@@ -20,8 +20,20 @@ from rasterio.windows import Window
 from ..errors import DataError
 from ..imagery.grid import Grid
 from .coordinates import transform_box, transform_points
-from .repair import repaired
+from .repair import largest_dimension, repaired
 from .source import split_layer_name
+
+
+class Placed(Protocol):
+    """Something that lies in a coordinate system.
+
+    Attributes:
+        name: What to call it in messages.
+        crs: None where it does not say.
+    """
+
+    name: str
+    crs: Optional[CRS]
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,9 @@ def _usable(wkb: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, tuple[s
     present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
     wrong = present & ~shapely.is_valid(geometries)
     geometries = repaired(geometries)
+    mixed = present & (shapely.get_type_id(geometries) == shapely.GeometryType.GEOMETRYCOLLECTION)
+    if mixed.any():
+        geometries[mixed] = [largest_dimension(geometry) for geometry in geometries[mixed]]
     usable = present & ~shapely.is_empty(geometries)
     notes = []
     if len(usable) - usable.sum():
@@ -104,13 +119,17 @@ def _usable(wkb: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, tuple[s
 
 
 def layer_on(
-    layer: Layer, geometries: np.ndarray, grid: Grid, say: Callable[[str], None] = lambda text: None
+    layer: Placed, geometries: np.ndarray, grid: Grid, say: Callable[[str], None] = lambda text: None
 ) -> np.ndarray:
     """``geometries`` of ``layer`` in the coordinates of ``grid``, vertex by vertex.
+
+    What cannot be shown there becomes empty.
 
     Raises:
         DataError: If only one of both has a coordinate system, or nothing can be transformed.
     """
+    if not len(geometries):
+        return geometries
     if grid.crs is None:
         return _without_crs(layer, geometries, grid, say)
     if layer.crs is None:
@@ -136,7 +155,7 @@ def layer_on(
     return result
 
 
-def _without_crs(layer: Layer, geometries: np.ndarray, grid: Grid, say: Callable[[str], None]) -> np.ndarray:
+def _without_crs(layer: Placed, geometries: np.ndarray, grid: Grid, say: Callable[[str], None]) -> np.ndarray:
     if layer.crs is not None:
         say(f"The image has no coordinate system: coordinates of {layer.name} are taken as the image's own.")
     ymin, ymax = shapely.total_bounds(geometries)[[1, 3]]

@@ -1,4 +1,4 @@
-"""Opens the right label source for an image: one layer for all images, or a label image for each."""
+"""Opens the right label source for an image: one layer for all, a label image or rows of a table for each."""
 
 from __future__ import annotations
 
@@ -20,12 +20,20 @@ class Labels:
     """The labels of an export, opened image by image.
 
     Args:
-        layer: A vector layer or class raster that labels every image; None where each image has
-            its own label image.
-        field: Class field of a vector layer.
+        layer: A vector layer or class raster that labels every image, or a table whose rows name
+            their image; None where each image has its own label image.
+        field: Class field of a vector layer or table.
         schema: Classes given by the user.
         say: Receives what the user should know.
-        buffer_radius: Makes areas of the points and lines of a vector layer.
+        buffer_radius: Makes areas of points and lines; in units of the layer's coordinate system,
+            in pixels for a table.
+
+    Attributes:
+        features: The features of a vector layer; None for anything else.
+
+    Raises:
+        ParameterError: If the field does not exist, or the radius is not above 0.
+        DataError: If the layer cannot be read, or holds no usable label.
     """
 
     def __init__(
@@ -44,7 +52,7 @@ class Labels:
         self.features: Optional[FeatureLabels] = None
         if layer is not None and not is_raster(layer):
             if is_table(layer):
-                self._table = LabelTable(layer, field, schema, say)
+                self._table = LabelTable(layer, field, schema, say, buffer_radius)
             else:
                 self.features = read_features(layer, field, schema, say, buffer_radius)
 

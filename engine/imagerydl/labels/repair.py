@@ -19,10 +19,17 @@ def repaired(geometries: np.ndarray) -> np.ndarray:
     return result
 
 
+def largest_dimension(geometry: shapely.Geometry) -> shapely.Geometry:
+    """The areas of a collection that mixes them with lines and points; else its lines; else its points."""
+    parts = shapely.get_parts(shapely.get_parts(geometry))  # a multi geometry inside a collection
+    while (nested := shapely.get_type_id(parts) == shapely.GeometryType.GEOMETRYCOLLECTION).any():
+        parts = shapely.get_parts(np.concatenate([parts[~nested], shapely.get_parts(parts[nested])]))
+    dimensions = shapely.get_dimensions(parts)
+    return shapely.union_all(parts[dimensions == dimensions.max(initial=-1)])
+
+
 def _repair(geometry: shapely.Geometry) -> shapely.Geometry:
     """A valid geometry that covers what ``geometry`` covers, without slivers of lower dimension."""
-    dimensions = shapely.get_dimensions(geometry)
-    parts = shapely.get_parts(shapely.make_valid(geometry))
-    parts = shapely.get_parts(parts)  # a multi geometry inside a collection
-    kept = parts[shapely.get_dimensions(parts) == dimensions]
-    return shapely.union_all(kept) if len(kept) else shapely.GeometryCollection()
+    result = largest_dimension(shapely.make_valid(geometry))
+    same = shapely.get_dimensions(result) == shapely.get_dimensions(geometry)
+    return result if same else shapely.GeometryCollection()
