@@ -3,8 +3,7 @@
 * training: step rate of Train Deep Learning Model against a bare PyTorch loop with the same network,
   batch, number format and chips, ready in memory (at least 0.9)
 * worker: seconds from starting the worker process to its first tile (below 2.5)
-* export: Export Training Data against a bare loop that reads, burns and writes the same chips (no
-  target: the tool also checks, counts and keeps records)
+* export: see exporting.py
 
 Machines are noisy: both sides of a ratio run in turn, and medians are compared. Exits with 1 where a
 target is missed.
@@ -25,15 +24,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "engine"), str(ROOT / "examples")]
 
-import numpy as np  # noqa: E402 - what is ours below is found through the lines above
+import exporting  # noqa: E402 - what is ours is found through the lines above
+import numpy as np  # noqa: E402
 import rasterio  # noqa: E402
 import torch  # noqa: E402
-from rasterio.features import rasterize  # noqa: E402
-from rasterio.windows import Window, bounds  # noqa: E402
-from shapely import STRtree, box  # noqa: E402
-from shapely.geometry.base import BaseGeometry  # noqa: E402
 from torch.nn import functional  # noqa: E402
-from town import CLASSES, Scene, make_scene, write_scene  # noqa: E402
+from town import CLASSES, make_scene, write_scene  # noqa: E402
 
 from imagerydl.chips.folder import read_exported_folder  # noqa: E402
 from imagerydl.events import Reporter, decode  # noqa: E402
@@ -86,26 +82,19 @@ def run_tool(tool: str, reporter: Reporter | None = None, **values: object) -> N
 
 
 def bench_export(folder: Path) -> list[Finding]:
-    """Chips a second, the tool's over the loop's."""
-    scene = make_scene(SCENE, SCENE, seed=3)
-    write_scene(scene, folder, "scene")
-    ratios = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        export(folder)
-        between = time.perf_counter()
-        export_bare(folder, scene)
-        ratios.append((time.perf_counter() - between) / (between - started))
-    return [Finding("export, times the speed of a bare loop", statistics.median(ratios))]
+    """Export Training Data against bare loops, and against itself with more workers and labels."""
+    return [Finding(*numbers) for numbers in exporting.measure(folder / "export", ROUNDS)]
 
 
-def export(folder: Path) -> None:
-    """The tool."""
+def write_chips(folder: Path) -> None:
+    """Chips of a generated town to train on."""
+    write_scene(make_scene(SCENE, SCENE, seed=3), folder, "scene")
     run_tool(
         "exporttrainingdata",
         IN_RASTER=[str(folder / "scene.tif")],
         IN_CLASS_DATA=str(folder / "scene.gpkg"),
         CLASS_VALUE_FIELD="classvalue",
+        METADATA_FORMAT="Classified_Tiles",
         TILE_SIZE_X=TILE,
         TILE_SIZE_Y=TILE,
         STRIDE_X=STRIDE,
@@ -114,35 +103,9 @@ def export(folder: Path) -> None:
     )
 
 
-def export_bare(folder: Path, scene: Scene) -> None:
-    """Read a window, burn what touches it, write two TIFFs: no checks, no statistics, no side files."""
-    (folder / "bare").mkdir(exist_ok=True)
-    tree = STRtree([shape for shape, _ in scene.shapes])
-    with rasterio.open(folder / "scene.tif") as source:
-        for row in range(0, SCENE - TILE + 1, STRIDE):
-            for column in range(0, SCENE - TILE + 1, STRIDE):
-                window = Window(column, row, TILE, TILE)
-                hits = sorted(tree.query(box(*bounds(window, source.transform))))
-                write_pair(
-                    folder / "bare" / f"{row}_{column}", source, window, [scene.shapes[i] for i in hits]
-                )
-
-
-def write_pair(
-    path: Path, source: rasterio.DatasetReader, window: Window, shapes: list[tuple[BaseGeometry, int]]
-) -> None:
-    """One chip and its label."""
-    transform = source.window_transform(window)
-    profile = {"driver": "GTiff", "height": TILE, "width": TILE, "dtype": "uint8"}
-    profile |= {"crs": source.crs, "transform": transform}
-    with rasterio.open(path.with_suffix(".tif"), "w", count=3, **profile) as chip:
-        chip.write(source.read(window=window))
-    with rasterio.open(path.with_suffix(".label.tif"), "w", count=1, **profile) as chip:
-        chip.write(rasterize(shapes, (TILE, TILE), transform=transform), 1)
-
-
 def bench_training(folder: Path) -> list[Finding]:
     """Steps a second, the tool's over the loop's; with augmentation too, which the loop lacks."""
+    write_chips(folder)
     images, labels = chips_in_memory(folder / "chips")
     rounds = [
         (bare_step(images, labels), tool_step(folder, "NONE"), tool_step(folder, "DEFAULT"))

@@ -37,6 +37,7 @@ _KINDS = {
     Kind.OUT_FOLDER: "folder to create",
     Kind.OUT_RASTER: "raster to create",
     Kind.OUT_FILE: "file to create",
+    Kind.OUT_FEATURES: "vector layer to create",
 }
 
 
@@ -95,6 +96,7 @@ def _takes(param: Param) -> str:
     limits = [f"from {param.minimum:g}"] if param.minimum is not None else []
     limits += [f"to {param.maximum:g}"] if param.maximum is not None else []
     parts += [" ".join(limits)] if limits else []
+    parts += [f"only with {key} {', '.join(words)}" for key, words in _restrictions(param)]
     if param.is_required:
         parts.append("**required**")
     elif param.default in (None, "", [], {}):
@@ -102,6 +104,10 @@ def _takes(param: Param) -> str:
     else:
         parts.append(f"default `{param.default}`")
     return "<br>".join(parts)
+
+
+def _restrictions(param: Param) -> list[tuple[str, list[str]]]:
+    return [(f"`{key}`", [f"`{word}`" for word in words]) for key, words in param.only_with]
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -119,12 +125,20 @@ _EXAMPLES = {
 }
 
 
+#: Parameters of the example of an export.
+_EXPORTED = ("IN_RASTER", "IN_CLASS_DATA", "CLASS_VALUE_FIELD", "METADATA_FORMAT", "OUT_FOLDER")
+
+
 def _example(tool: Tool) -> list[tuple[Param, str, str]]:
     """The parameters an example shows, with their values in a shell and in Python."""
     shown = [param for param in tool.params if param.is_required]
     if tool.id == "exporttrainingdata":
-        shown = [tool.param(key) for key in ("IN_RASTER", "IN_CLASS_DATA", "CLASS_VALUE_FIELD", "OUT_FOLDER")]
-    words = {"IN_CLASS_DATA": "labels.gpkg", "CLASS_VALUE_FIELD": "classvalue"}
+        shown = [tool.param(key) for key in _EXPORTED]
+    words = {
+        "IN_CLASS_DATA": "labels.gpkg",
+        "CLASS_VALUE_FIELD": "classvalue",
+        "METADATA_FORMAT": "Classified_Tiles",
+    }
     if tool.id == "exporttrainingdata":
         words["OUT_FOLDER"] = "chips"
     example = []

@@ -16,6 +16,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtWidgets import QWidget
 
 from ..engine.imagerydl import jobs
 from ..engine.imagerydl.errors import EngineError
@@ -96,6 +97,14 @@ class ToolAlgorithm(QgsProcessingAlgorithm):
     def svgIconPath(self) -> str:  # noqa: N802
         """The plugin's icon, for the modeler."""
         return str(ICON)
+
+    def createCustomParametersWidget(self, parent: Optional[QWidget] = None) -> Optional[QWidget]:  # noqa: N802
+        """The dialog: the usual one, where parameters that do not apply to a choice are disabled."""
+        if not any(param.only_with for param in self.tool.params):
+            return None
+        from .dialog import ToolDialog  # the user interface is there in QGIS itself only
+
+        return ToolDialog(self.create(), parent=parent)
 
     # What it takes and gives
 

@@ -247,6 +247,10 @@ class InputReader:
         return {"bounds": [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()], "crs": crs}
 
 
+#: Extension of a layer that QGIS names itself.
+_LAYER_EXTENSIONS = {Kind.OUT_RASTER: ".tif", Kind.OUT_FEATURES: ".gpkg"}
+
+
 def destinations(
     algorithm: QgsProcessingAlgorithm,
     tool: Tool,
@@ -261,8 +265,8 @@ def destinations(
     paths: dict[str, Optional[str]] = {}
     for param in tool.params:
         if param.is_output:
-            is_raster = param.kind is Kind.OUT_RASTER
-            read = algorithm.parameterAsOutputLayer if is_raster else algorithm.parameterAsFileOutput
+            is_layer = param.kind in _LAYER_EXTENSIONS
+            read = algorithm.parameterAsOutputLayer if is_layer else algorithm.parameterAsFileOutput
             path = read(parameters, param.key, context)
             paths[param.key] = os.path.abspath(path) if path else None
     return paths
@@ -274,7 +278,7 @@ def _named_output(param: Param, raw: Any, context: QgsProcessingContext) -> str:
         raw = _evaluated(raw.sink, context)
     if raw != QgsProcessing.TEMPORARY_OUTPUT:
         return str(raw)
-    extension = ".tif" if param.kind is Kind.OUT_RASTER else ""
+    extension = _LAYER_EXTENSIONS.get(param.kind, "")
     if param.extension:
         extension = "." + param.extension.split()[0]
     return os.path.join(QgsProcessingUtils.tempFolder(), param.key + extension)

@@ -28,6 +28,7 @@ from qgis.core import (
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
+    QgsProcessingParameterVectorDestination,
 )
 
 from ..engine.imagerydl.tool import Kind, Param, Result
@@ -108,8 +109,8 @@ def _rasters(param: Param) -> QgsProcessingParameterDefinition:
     return QgsProcessingParameterMultipleLayers(key, label, compat.SOURCE_RASTER, default, optional)
 
 
-def _source_types(param: Param) -> list[Any]:
-    return [compat.SOURCE_GEOMETRY[name] for name in param.geometry] or [compat.SOURCE_VECTOR]
+def _source_types(param: Param, otherwise: Any = compat.SOURCE_VECTOR) -> list[Any]:
+    return [compat.SOURCE_GEOMETRY[name] for name in param.geometry] or [otherwise]
 
 
 def _features(param: Param) -> QgsProcessingParameterDefinition:
@@ -118,7 +119,7 @@ def _features(param: Param) -> QgsProcessingParameterDefinition:
 
 
 def _layer(param: Param) -> QgsProcessingParameterDefinition:
-    types = [compat.SOURCE_RASTER, *_source_types(param)]
+    types = [compat.SOURCE_RASTER, *_source_types(param, compat.SOURCE_TABLE)]
     return QgsProcessingParameterMapLayer(*_common(param), types)
 
 
@@ -189,6 +190,13 @@ def _out_raster(param: Param) -> QgsProcessingParameterDefinition:
     return QgsProcessingParameterRasterDestination(*_common(param), _made_unasked(param))
 
 
+def _out_features(param: Param) -> QgsProcessingParameterDefinition:
+    key, label, default, optional = _common(param)
+    return QgsProcessingParameterVectorDestination(
+        key, label, compat.SOURCE_VECTOR, default, optional, _made_unasked(param)
+    )
+
+
 def _out_file(param: Param) -> QgsProcessingParameterDefinition:
     key, label, default, optional = _common(param)
     file_filter = _file_filter(param, or_any=False)
@@ -232,6 +240,7 @@ _MAKERS: dict[Kind, Callable[[Param], QgsProcessingParameterDefinition]] = {
     Kind.OUT_FOLDER: _out_folder,
     Kind.OUT_RASTER: _out_raster,
     Kind.OUT_FILE: _out_file,
+    Kind.OUT_FEATURES: _out_features,
 }
 
 _OUTPUTS: dict[str, Callable[[str, str], QgsProcessingOutputDefinition]] = {

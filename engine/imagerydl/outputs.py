@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Union
 
-from .errors import OutputError
+from .errors import CancelledError, OutputError
 
 #: Marks names that are not finished; a run that was killed may leave one, the next run of the
 #: same output removes it.
@@ -56,6 +56,50 @@ def staged(final: Union[str, Path], overwrite: bool = False) -> Iterator[Path]:
         finally:
             _remove_with_sidecars(staging)
             _unfinished.discard(staging)
+
+
+@contextmanager
+def resumable(final: Union[str, Path], overwrite: bool = False, add: bool = False) -> Iterator[Path]:
+    """Write a folder like :func:`staged`, but keep what is unfinished for a run that goes on from it.
+
+    A cancelled or killed run leaves its folder under the hidden name; whoever writes it next finds
+    it there. Any other failure removes it.
+
+    Args:
+        final: Folder to appear; its parent folders are created.
+        overwrite: Whether an existing ``final`` may be replaced (after the new one is complete).
+        add: Whether the files are added to an existing ``final``, in place of those of one name.
+
+    Yields:
+        The folder to write in, which may hold what an earlier run left.
+    """
+    final = Path(final)
+    if not add:
+        ensure_free(final, overwrite)
+    staging = staging_path(final)
+    with explained(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield staging
+            if add and final.is_dir():
+                _merge(staging, final)
+            else:
+                _publish(staging, final)
+        except CancelledError:
+            raise
+        except Exception:
+            _remove_with_sidecars(staging)
+            raise
+
+
+def _merge(staging: Path, final: Path) -> None:
+    """Move every file over; those at the root, which describe the others, last."""
+    files = [path for path in staging.rglob("*") if path.is_file()]
+    for path in sorted(files, key=lambda path: (-len(path.relative_to(staging).parts), path)):
+        target = final / path.relative_to(staging)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, target)
+    shutil.rmtree(staging)
 
 
 def ensure_free(final: Union[str, Path], overwrite: bool = False) -> None:

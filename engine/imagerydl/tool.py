@@ -39,9 +39,10 @@ class Kind(str, Enum):
     OUT_FOLDER = "out_folder"  # str
     OUT_RASTER = "out_raster"  # str
     OUT_FILE = "out_file"  # str
+    OUT_FEATURES = "out_features"  # str: a vector file
 
 
-OUTPUT_KINDS = frozenset({Kind.OUT_FOLDER, Kind.OUT_RASTER, Kind.OUT_FILE})
+OUTPUT_KINDS = frozenset({Kind.OUT_FOLDER, Kind.OUT_RASTER, Kind.OUT_FILE, Kind.OUT_FEATURES})
 _LIST_KINDS = frozenset({Kind.RASTERS, Kind.FOLDERS})
 
 
@@ -67,6 +68,8 @@ class Param:
         extension: File name extension of a ``FILE`` or ``OUT_FILE``, without the dot; several
             separated by blanks.
         words: For a ``BOOLEAN``, the ArcGIS keywords of true and false, accepted as values.
+        only_with: Pairs of the key of a ``CHOICE`` and the keywords with which this parameter means
+            anything; all of them must hold.
     """
 
     key: str
@@ -85,6 +88,11 @@ class Param:
     multiline: bool = False
     extension: str = ""
     words: tuple[str, ...] = ()
+    only_with: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def applies(self, values: Mapping[str, Any]) -> bool:
+        """Whether it means anything beside the choices in ``values``."""
+        return all(values.get(key) in keywords for key, keywords in self.only_with)
 
     @property
     def is_output(self) -> bool:
@@ -187,8 +195,19 @@ class Tool:
         for param in self.params:
             if param.is_required and complete[param.key] in (None, []):
                 raise ParameterError(f"{param.key} ({param.label}) is missing.", param.help)
+        for param in self.params:
+            if not param.applies(complete) and complete[param.key] != param.coerce(None):
+                raise _does_not_apply(param, complete)
         self.check(complete)
         return complete
+
+
+def _does_not_apply(param: Param, values: Mapping[str, Any]) -> ParameterError:
+    key, keywords = next(pair for pair in param.only_with if values.get(pair[0]) not in pair[1])
+    return ParameterError(
+        f"{param.key} ({param.label}) does not apply to {key}={values.get(key)}.",
+        f"It applies to {', '.join(keywords)}: leave it out, or change {key}.",
+    )
 
 
 def _refuse(param: Param, value: Any, wanted: str) -> ParameterError:

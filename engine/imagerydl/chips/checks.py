@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from threading import Lock
 from typing import Optional
 
-from ..errors import DataError
+from ..errors import DataError, ParameterError
 from ..events import Reporter
 from ..imagery.grid import Grid
-from ..imagery.source import RasterSource, open_source
-from ..labels.classes import ClassSchema
+from ..imagery.placing import OutsideExtentError
+from ..imagery.source import RasterSource, open_on, open_source
+from ..labels.classes import ClassEntry, ClassSchema, lenient_schema
 from ..labels.colors import ColorMaskLabels, ColorSurvey
 from ..labels.opening import Labels
 from ..labels.source import LabelSource
 from .encoding import IMAGE_FORMATS, ImageFormat
 from .mask import MaskPolygons
-from .metadata_format import metadata_format
+from .metadata_format import LabelFacts, MetadataFormat, folder_names, metadata_format
 from .pairing import shortened
-from .plan import ExportItem, ExportPlan, ExportSettings, PlannedItem, list_items
+from .plan import ExportItem, ExportPlan, ExportSettings, PlannedItem, list_items, open_item
+from .splitting import Splitter
+from .tiling import count_cuts
 
 #: Parts of the run that checking fills in the progress bar.
 IMAGES_SPAN, LABELS_SPAN = (0.0, 0.03), (0.03, 0.1)
@@ -31,16 +36,105 @@ def make_plan(settings: ExportSettings, reporter: Reporter) -> ExportPlan:
     """
     say = _once(reporter.message)
     format_class = metadata_format(settings.metadata_format)
-    labels = None
-    if settings.class_data or settings.class_folder:
-        labels = Labels(settings.class_data, settings.class_field, settings.schema, say)
-        if labels.features is not None and format_class.needs_area:
-            labels.features.require_areas()
-    image_format = IMAGE_FORMATS[settings.image_format]
-    items, band_names = _plan_items(settings, image_format, reporter)
-    label_max = _check_labels(settings, labels, items, reporter) if labels else 0
-    mask = MaskPolygons(settings.mask, say) if settings.mask else None
-    return ExportPlan(settings, items, image_format, format_class, labels, label_max, mask, band_names)
+    labels = _open_labels(settings, format_class, say)
+    instances = _open_instances(settings, say)
+    image_format = IMAGE_FORMATS[settings.image_format].with_options(settings.creation_options)
+    looked_at = _look_at_images(settings, image_format, reporter)
+    known = _Known()
+    if labels is not None:
+        labels.pair([one.item.name for one in looked_at])
+        _check_labels(settings, labels, looked_at, reporter, known)
+    instance_classes = ClassSchema()
+    if instances is not None:
+        instances.pair([one.item.name for one in looked_at])
+        found = _Known()
+        _check_labels(settings, instances, looked_at, reporter, found)
+        instance_classes = found.classes()
+        known.largest = max(known.largest, found.largest)
+    items = _count_frames(settings, looked_at, labels, reporter)
+    facts = LabelFacts(
+        bands=len(items[0].band_names),
+        max_value=known.largest,
+        classes=known.classes(),
+        instance_classes=instance_classes,
+        folders=_folders(known, instance_classes),
+    )
+    return ExportPlan(
+        settings=settings,
+        items=items,
+        image_format=image_format,
+        format_class=format_class,
+        labels=labels,
+        instances=instances,
+        facts=facts,
+        described=known.described,
+        mask=MaskPolygons(settings.mask, say) if settings.mask else None,
+        splitter=Splitter(settings.split, items) if settings.split else None,
+        lock=Lock(),
+    )
+
+
+class _Known:
+    """Classes that label sources tell of; the first one that names a value wins."""
+
+    def __init__(self) -> None:
+        self.largest = 0
+        self.described: dict[int, ClassEntry] = {}
+        self._listed: dict[int, ClassEntry] = {}
+
+    def add(self, source: LabelSource) -> None:
+        self.largest = max(self.largest, source.max_value, *source.classes.values, 0)
+        for entry in source.classes:
+            self._listed.setdefault(entry.value, entry)
+        for value in range(self.largest + 1):
+            if value not in self.described:
+                self.described[value] = source.describe(value)
+
+    def classes(self) -> ClassSchema:
+        return lenient_schema(self._listed.values())
+
+
+def _folders(known: _Known, instance_classes: ClassSchema) -> dict[int, str]:
+    """A folder for every class value that can occur."""
+    names = {value: entry.name for value, entry in known.described.items()}
+    names.update({entry.value: entry.name for entry in instance_classes})
+    return folder_names(sorted(names.items()))
+
+
+def _open_labels(
+    settings: ExportSettings, format_class: type[MetadataFormat], say: Callable[[str], None]
+) -> Optional[Labels]:
+    if not (settings.class_data or settings.class_folder):
+        return None
+    labels = Labels(
+        settings.class_data, settings.class_field, settings.schema, say, buffer_radius=settings.buffer_radius
+    )
+    if labels.features is not None and (format_class.needs_area or settings.crop_to_objects):
+        labels.features.require_areas()
+    if labels.features is None and not labels.is_table:
+        for wanted, name in (
+            (settings.min_share, "MIN_POLYGON_OVERLAP_RATIO"),
+            (settings.crop_to_objects, "CROP_MODE=BOUNDING_BOX"),
+            (settings.blacken, "BLACKEN_AROUND_FEATURE"),
+            (settings.buffer_radius, "BUFFER_RADIUS"),
+        ):
+            if wanted:
+                raise ParameterError(
+                    f"{name} needs labels that are features; the class data are a raster.",
+                    f"Leave {name} out, or give polygons.",
+                )
+    return labels
+
+
+def _open_instances(settings: ExportSettings, say: Callable[[str], None]) -> Optional[Labels]:
+    if not settings.instance_data:
+        return None
+    instances = Labels(
+        settings.instance_data, settings.instance_field, None, say, buffer_radius=settings.buffer_radius
+    )
+    if instances.features is not None:
+        instances.features.require_areas()
+    return instances
 
 
 def _once(say: Callable[[str], None]) -> Callable[[str], None]:
@@ -55,39 +149,49 @@ def _once(say: Callable[[str], None]) -> Callable[[str], None]:
     return say_once
 
 
-def _plan_items(
+def _look_at_images(
     settings: ExportSettings, image_format: ImageFormat, reporter: Reporter
-) -> tuple[tuple[PlannedItem, ...], tuple[str, ...]]:
-    """The items with their grids, and the band names they share."""
+) -> tuple[PlannedItem, ...]:
+    """The items with their grids; frames are counted later."""
     items = list_items(settings)
     planned: list[PlannedItem] = []
     outside: list[DataError] = []
-    first: Optional[RasterSource] = None
+    alike: dict[str, RasterSource] = {}
     for done, item in enumerate(items):
         reporter.progress("Checking images", done, len(items), "images", span=IMAGES_SPAN)
         with open_source(item.images) as source:
-            first = first or source
-            _check_alike(first, source)
+            _check_alike(alike.setdefault(item.part, source), source)
             image_format.check(source.count, source.dtype, source.name)
         try:
-            grid = _export_grid(settings, item, source.grid)
-        except DataError as error:
+            with open_item(settings, item) as seen:
+                grid = seen.grid
+            names2 = _look_at_second(item, grid, image_format, alike)
+        except OutsideExtentError as error:
             outside.append(error)
             continue
-        planned.append(PlannedItem(item, source.grid, grid, _count_tiles(grid, settings)))
+        planned.append(PlannedItem(item, source.grid, grid, 0, source.band_names, names2))
     if not planned:
         raise outside[0]
     if outside:
         reporter.message(f"{len(outside)} of {len(items)} images lie outside the extent.")
-    _check_sizes(planned, settings, reporter)
-    return tuple(planned), first.band_names
+    return tuple(planned)
 
 
-def _export_grid(settings: ExportSettings, item: ExportItem, native: Grid) -> Grid:
-    if settings.extent is None and settings.cell_size is None:
-        return native
-    with open_source(item.images, extent=settings.extent, cell_size=settings.cell_size) as source:
-        return source.grid
+def _look_at_second(
+    item: ExportItem, grid: Grid, image_format: ImageFormat, alike: dict[str, RasterSource]
+) -> tuple[str, ...]:
+    """Band names of the second raster of an item."""
+    if not item.images2:
+        return ()
+    with open_on(item.images2, grid) as source:
+        _check_alike(alike.setdefault("second", source), source)
+        image_format.check(source.count, source.dtype, source.name)
+        if not source.covers_any_of_grid:
+            raise DataError(
+                f"The second raster {source.name} lies outside the first one, {item.name}.",
+                "Give two rasters of the same place.",
+            )
+    return source.band_names
 
 
 def _check_alike(first: RasterSource, source: RasterSource) -> None:
@@ -99,17 +203,28 @@ def _check_alike(first: RasterSource, source: RasterSource) -> None:
         )
 
 
-def _count_tiles(grid: Grid, settings: ExportSettings) -> int:
-    counts = (
-        max(0, (side - size) // stride + 1)
-        for side, size, stride in zip((grid.width, grid.height), settings.tile_size, settings.stride)
-    )
-    columns, rows = counts
-    return columns * rows
+def _count_frames(
+    settings: ExportSettings, looked_at: Sequence[PlannedItem], labels: Optional[Labels], reporter: Reporter
+) -> tuple[PlannedItem, ...]:
+    """The items with the number of chips each can give."""
+    items = []
+    for one in looked_at:
+        source = None
+        if settings.traits.crops and labels is not None:
+            source = labels.open(one.native, one.item.name, one.item.label)
+        try:
+            items.append(replace(one, frames=count_cuts(settings, one.grid, source)))
+        finally:
+            if source is not None:
+                source.close()
+    around_objects = labels is not None and settings.traits.crops and labels.is_vector
+    if not around_objects:
+        _check_sizes(items, settings, reporter)
+    return tuple(items)
 
 
 def _check_sizes(planned: Sequence[PlannedItem], settings: ExportSettings, reporter: Reporter) -> None:
-    small = [one for one in planned if not one.tiles]
+    small = [one for one in planned if not one.frames]
     if not small:
         return
     width, height = settings.tile_size
@@ -126,10 +241,14 @@ def _check_sizes(planned: Sequence[PlannedItem], settings: ExportSettings, repor
 
 
 def _check_labels(
-    settings: ExportSettings, labels: Labels, planned: Sequence[PlannedItem], reporter: Reporter
-) -> int:
-    """Open every label source once; returns the largest class value there can be."""
-    largest, overlapping = 0, False
+    settings: ExportSettings,
+    labels: Labels,
+    planned: Sequence[PlannedItem],
+    reporter: Reporter,
+    known: _Known,
+) -> None:
+    """Open every label source once, and learn what classes there are."""
+    overlapping = False
     survey: Optional[ColorSurvey] = None
     for done, one in enumerate(planned):
         reporter.progress("Checking labels", done, len(planned), "images", span=LABELS_SPAN)
@@ -139,20 +258,19 @@ def _check_labels(
             if not overlaps and labels.per_image:
                 raise _apart(source, one)
             overlapping |= overlaps
-            largest = max(largest, source.max_value)
+            known.add(source)
             # A mask that labels all images needs to be looked at once.
             if isinstance(source, ColorMaskLabels) and (survey is None or labels.per_image):
                 survey = survey or ColorSurvey()
                 survey.add(source.survey(reporter.check_cancelled))
         finally:
             source.close()
-        if overlapping and not labels.per_image:
+        if overlapping and not labels.per_image and not labels.is_table:
             break
     if not overlapping:
         raise _apart(source, planned[0])
     if survey is not None:
         _judge_colors(survey, settings, reporter)
-    return largest
 
 
 def _apart(source: LabelSource, planned: PlannedItem) -> DataError:

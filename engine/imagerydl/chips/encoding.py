@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -44,6 +44,10 @@ class ImageFormat:
     band_counts: tuple[int, ...] = ()
     types: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_options(self, options: Sequence[tuple[str, str]]) -> ImageFormat:
+        """The same format with creation options (name, value) of the user's on top of its own."""
+        return replace(self, options={**self.options, **{name.lower(): value for name, value in options}})
 
     def check(self, bands: int, dtype: np.dtype, name: str) -> None:
         """Raise :class:`ParameterError` where the format cannot hold ``bands`` of ``dtype``."""

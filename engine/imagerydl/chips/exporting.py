@@ -1,57 +1,61 @@
-"""The export itself: plan -> read image and labels in a window -> write the chip -> count it."""
+"""The export itself: cut every chip, note it, and sum up the notes when all are written."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shutil
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Optional, TextIO
+from threading import Lock, get_ident
+from typing import Any, Optional, Union
 
-import numpy as np
-from affine import Affine
-from rasterio.windows import Window
-
-from ..errors import DataError
+from ..errors import CancelledError, DataError
 from ..events import Reporter
-from ..imagery.grid import Grid
-from ..imagery.source import RasterSource
-from ..imagery.tiles import full_tiles
 from ..labels.classes import ClassEntry, ClassSchema, lenient_schema
-from ..labels.geometry import is_pixel_space
-from ..labels.source import LabelSource
 from .checks import LABELS_SPAN
-from .encoding import ChipWriter
-from .folder import IMAGES, LABELS, MAP_FILE
-from .metadata_format import Finding
-from .plan import ExportPlan, PlannedItem
-from .side_files import ExportRecord, map_line, write_side_files
-from .statistics import BandStatistics
+from .chip_folder import ChipFolder, EarlierExport
+from .cutting import BETWEEN, OUTSIDE, UNLABELLED, WITHOUT_DATA, Cutter
+from .footprints import FootprintLayer
+from .plan import Cut, ExportPlan
+from .record import ChipRecord, Journal
+from .splitting import PARTS
+from .tiling import list_cuts
 
-#: Part of the run that writing chips fills in the progress bar.
-_EXPORT_SPAN = (LABELS_SPAN[1], 1.0)
+#: Parts of the run that writing chips, and summing up, fill in the progress bar.
+_EXPORT_SPAN, _SUM_SPAN = (LABELS_SPAN[1], 0.98), (0.98, 1.0)
 
-#: Digits of a chip's name, as ArcGIS Pro 3 writes it.
-_ID_DIGITS = 12
+#: The notes of an unfinished export, in its folder.
+JOURNAL = ".journal.jsonl"
+
+#: Chips each thread has ahead of it: enough that none waits for another.
+_AHEAD = 4
+
+#: A cancelled export of that many chips gets its side files at once; more would take too long.
+_SUMMED_UP_WHEN_CANCELLED = 5000
 
 
-@dataclass
-class _Skipped:
-    """Tiles that gave no chip, by reason."""
+@dataclass(frozen=True)
+class ExportResult:
+    """What came out.
 
-    outside: int = 0
-    unlabelled: int = 0
-    without_data: int = 0
+    Attributes:
+        chip_count: Chips written.
+        classes: Classes.
+        chips_by_folder: Chips in each folder of the export.
+    """
 
-    @property
-    def total(self) -> int:
-        return self.outside + self.unlabelled + self.without_data
+    chip_count: int
+    classes: ClassSchema
+    chips_by_folder: dict[str, int]
 
-    def describe(self) -> str:
-        reasons = {
-            "outside the mask polygons": self.outside,
-            "without labels": self.unlabelled,
-            "without data": self.without_data,
-        }
-        return ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
+
+@dataclass(frozen=True)
+class _Task:
+    index: int
+    item: int
+    cut: Cut
 
 
 class Exporter:
@@ -59,182 +63,238 @@ class Exporter:
 
     Args:
         plan: What to do.
-        root: Folder to create; unfinished until :meth:`run` returns.
+        root: Folder to write in; unfinished until :meth:`run` returns.
         reporter: Receives progress.
+        workers: Threads that cut chips; the result does not depend on it.
+        earlier: By folder name ("" or "train" ...), the export that chips are added to.
     """
 
-    def __init__(self, plan: ExportPlan, root: Path, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        plan: ExportPlan,
+        root: Path,
+        reporter: Reporter,
+        workers: int = 1,
+        earlier: Optional[dict[str, EarlierExport]] = None,
+    ) -> None:
         self._plan = plan
         self._root = root
         self._reporter = reporter
-        self._format = plan.format_class(root, plan.image_format, plan.label_max)
-        self._images = ChipWriter(plan.image_format)
-        self._bands: Optional[BandStatistics] = None
-        # Classes that sources name although no schema lists them all.
-        self._found: dict[int, ClassEntry] = {}
-        self._skipped = _Skipped()
+        self._workers = workers
+        self._earlier = earlier or {}
+        self._first_index = max((export.next_index for export in self._earlier.values()), default=0)
+        self._journal = Journal(root / JOURNAL)
+        self._skipped: Counter[str] = Counter()
         self._written = 0
-        # Counts every tile, also those not written: names stay the same whatever is left out.
-        self._next_index = 0
 
-    def run(self) -> ExportRecord:
+    def run(self, fingerprint: str, footprints: Optional[Path] = None) -> ExportResult:
         """Write everything.
+
+        Args:
+            fingerprint: Of all settings and inputs: an unfinished export of the same one is
+                finished, anything else in the folder is replaced.
+            footprints: Layer of chip outlines to write.
 
         Raises:
             DataError: If no chip comes out.
+            CancelledError: What was written stays, and the next run goes on from there.
         """
-        (self._root / IMAGES).mkdir(parents=True)
-        if self._plan.format_class.needs_labels:
-            (self._root / LABELS).mkdir()
-        with open(self._root / MAP_FILE, "w", encoding="utf-8", newline="\n") as chip_map:
-            for planned in self._plan.items:
-                self._export_item(planned, chip_map)
-        self._tell_progress(self._plan.tiles)
+        header = {"version": 1, "fingerprint": fingerprint}
+        if not self._journal.matches(header):
+            # What another export left here goes.
+            shutil.rmtree(self._root, ignore_errors=True)
+        self._root.mkdir(parents=True, exist_ok=True)
+        last = self._journal.open(header)
+        done = 0
+        if last is not None:
+            done = last.index + 1 - self._first_index
+            self._skipped.update(last.skipped)
+            self._written = done - self._skipped.total()
+            self._reporter.message(f"Going on after {self._written} chips of an export that was interrupted.")
+        try:
+            self._cut_from(done)
+        except CancelledError:
+            self._sum_up_what_there_is()
+            raise
+        finally:
+            self._journal.close()
+        self._tell_progress(self._plan.frames)
         if not self._written:
             raise self._nothing()
-        record = self._record()
-        write_side_files(self._root, record)
-        left_out = f"; left out: {self._skipped.describe()}" if self._skipped.total else ""
-        self._reporter.message(f"{self._written} chips of {self._plan.tiles} tiles written{left_out}.")
-        return record
+        result = self._sum_up(footprints)
+        self._reporter.progress("Summing up", self._written, self._written, "chips", span=_SUM_SPAN)
+        self._journal.path.unlink()
+        left_out = f"; left out: {self._describe_skipped()}" if self._skipped else ""
+        self._reporter.message(f"{self._written} chips of {self._plan.frames} tiles written{left_out}.")
+        return result
 
-    def _export_item(self, planned: PlannedItem, chip_map: TextIO) -> None:
-        labels = None
-        settings = self._plan.settings
-        with self._plan.open(planned) as source:
-            if self._plan.labels is not None:
-                labels = self._plan.labels.open(planned.native, planned.item.name, planned.item.label)
+    def _cut_from(self, done: int) -> None:
+        for task, outcome in _in_order(self._plan, self._root, self._workers, self._tasks(done)):
+            if isinstance(outcome, str):
+                self._skipped[outcome] += 1
+            else:
+                self._written += 1
+                self._journal.add(replace(outcome, skipped=dict(self._skipped)))
+            self._tell_progress(task.index + 1 - self._first_index)
+
+    def _tasks(self, done: int) -> Iterator[_Task]:
+        """Every chip to cut but the first ``done``."""
+        position = 0
+        for number, planned in enumerate(self._plan.items):
+            if position + planned.frames <= done:
+                position += planned.frames
+                continue
+            labels = None
+            if self._plan.settings.traits.crops:
+                with self._plan.lock:
+                    labels = self._plan.open_labels(planned)
             try:
-                self._bands = self._bands or BandStatistics(source.count, source.nodata)
-                grid = source.grid
-                for window in full_tiles(grid.width, grid.height, *settings.tile_size, *settings.stride):
-                    self._export_tile(source, labels, window, chip_map)
-                self._note_classes(labels)
+                for cut in list_cuts(self._plan.settings, planned.grid, labels):
+                    if position >= done:
+                        yield _Task(self._first_index + position, number, cut)
+                    position += 1
             finally:
                 if labels is not None:
                     labels.close()
 
-    def _export_tile(
-        self, source: RasterSource, labels: Optional[LabelSource], window: Window, chip_map: TextIO
-    ) -> None:
-        index, self._next_index = self._next_index, self._next_index + 1
-        self._tell_progress(index)
-        if self._plan.mask is not None and not self._plan.mask.contains(source.grid, window):
-            self._skipped.outside += 1
-            return
-        # Labels first: where nothing is labelled, the image need not be read.
-        finding = self._format.find(labels, source.grid, window)
-        if finding.is_empty and not self._plan.settings.all_tiles:
-            self._skipped.unlabelled += 1
-            return
-        data, valid = source.read(window)
-        if not valid.any():
-            self._skipped.without_data += 1
-            return
-        if not valid.all():
-            finding = self._format.restrict(finding, valid)
-            if finding.is_empty and not self._plan.settings.all_tiles:
-                self._skipped.unlabelled += 1
-                return
-        chip_map.write(self._write_chip(index, source, window, data, valid, finding))
-
     def _tell_progress(self, done: int) -> None:
-        note = f"skipped {self._skipped.total}" if self._skipped.total else ""
+        note = f"written {self._written}"
+        if self._skipped:
+            note += f", skipped {self._describe_skipped()}"
         self._reporter.progress(
-            "Exporting chips", done, self._plan.tiles, "chips", note=note, span=_EXPORT_SPAN
+            "Exporting chips", done, self._plan.frames, "tiles", note=note, span=_EXPORT_SPAN
         )
 
-    def _write_chip(
-        self,
-        index: int,
-        source: RasterSource,
-        window: Window,
-        data: np.ndarray,
-        valid: np.ndarray,
-        finding: Finding,
-    ) -> str:
-        """Write one chip and its labels; returns its line for the map."""
-        chip_id = f"{index:0{_ID_DIGITS}}"
-        grid = _chip_grid(source.grid, window)
-        nodata = _storable(source.nodata, data.dtype)
-        self._bands.add(data, valid)
-        if not valid.all():
-            # Pixels masked by other means than their value would count as picture in the chip.
-            data = np.where(valid, data, data.dtype.type(_fill(nodata, data.dtype)))
-        name = f"{IMAGES}/{chip_id}{self._plan.image_format.extension}"
-        self._images.write(self._root / name, data, grid, nodata)
-        self._written += 1
-        return map_line([name, *self._format.write(chip_id, finding, grid)])
+    def _describe_skipped(self) -> str:
+        return ", ".join(f"{count} {reason}" for reason, count in sorted(self._skipped.items()))
 
-    def _note_classes(self, labels: Optional[LabelSource]) -> None:
-        """Remember what a label source calls the values found so far."""
-        if labels is None or not self._plan.format_class.needs_labels:
-            return
-        for entry in labels.classes:
-            self._found.setdefault(entry.value, entry)
-        for value in self._format.class_values:
+    def _sum_up_what_there_is(self) -> None:
+        """Side files for a cancelled export, so that its folder is a valid one."""
+        if 0 < self._written <= _SUMMED_UP_WHEN_CANCELLED:
+            self._sum_up(None)
+            self._reporter.message(
+                f"{self._written} chips are kept in {self._root}: the same export goes on from them."
+            )
+
+    def _sum_up(self, footprints: Optional[Path]) -> ExportResult:
+        """Go through the notes once for the counts, then write what stands beside the chips."""
+        folders: dict[str, ChipFolder] = {
+            name: ChipFolder(self._root / name, name, self._plan, earlier)
+            for name, earlier in self._earlier.items()
+        }
+        layer = FootprintLayer() if footprints else None
+        for chip in self._journal:
+            if chip.folder not in folders:
+                folders[chip.folder] = ChipFolder(self._root / chip.folder, chip.folder, self._plan)
+            folders[chip.folder].add(chip)
+            if layer is not None:
+                self._add_footprint(layer, chip)
+        classes = self._classes(folders)
+        next_index = self._first_index + self._plan.frames
+        for folder in folders.values():
+            folder.finish(self._journal, classes, next_index)
+        self._warn_of_empty_parts(folders)
+        if layer is not None:
+            layer.write(footprints, self._plan.items[0].grid.crs, classes)
+        return ExportResult(self._written, classes, {name: folders[name].count for name in sorted(folders)})
+
+    def _add_footprint(self, layer: FootprintLayer, chip: ChipRecord) -> None:
+        grid = self._plan.items[chip.item].grid
+        counts = {v: len(n) if isinstance(n, list) else n for v, n in chip.tally.items()}
+        layer.add(
+            Path(chip.files[0]).stem,
+            chip.corners,
+            image=chip.image,
+            split=chip.folder,
+            angle=chip.angle,
+            counts=counts,
+            crs=grid.crs,
+        )
+
+    def _classes(self, folders: dict[str, ChipFolder]) -> ClassSchema:
+        """The schema's classes first, then what else is known or was found, by value."""
+        plan = self._plan
+        if not plan.settings.traits.needs_labels:
+            return ClassSchema()
+        known = {entry.value: entry for entry in plan.facts.classes}
+        for export in self._earlier.values():
+            known = {**{entry.value: entry for entry in export.classes}, **known}
+        for value in sorted({value for folder in folders.values() for value in folder.counts.values}):
             # 0 is background unless the labels' own classes say otherwise.
-            if value != 0 and value not in self._found:
-                self._found[value] = labels.describe(value)
-
-    def _classes(self) -> ClassSchema:
-        """The schema's classes first, then what else was found, by value."""
-        schema = self._plan.settings.schema
-        listed = [entry for entry in schema or () if entry.value in self._found]
-        extra = sorted(
-            (entry for v, entry in self._found.items() if not schema or v not in schema), key=_value
-        )
+            if value != 0 and value not in known:
+                known[value] = plan.described.get(value, ClassEntry(value, str(value)))
+        schema = plan.settings.schema
+        listed = [entry for entry in schema or () if entry.value in known]
+        extra = [known[value] for value in sorted(known) if not schema or value not in schema]
         if schema and extra:
             names = ", ".join(str(entry.value) for entry in extra)
             self._reporter.warning(f"The labels hold class values that the class schema lacks: {names}.")
         return lenient_schema([*listed, *extra])
 
-    def _record(self) -> ExportRecord:
-        width, height = self._plan.settings.tile_size
-        return ExportRecord(
-            metadata_format=self._format,
-            tile_size=(width, height),
-            chip_count=self._written,
-            next_index=self._next_index,
-            classes=self._classes(),
-            band_names=self._plan.band_names,
-            bands=self._bands,
-            grids=[planned.grid for planned in self._plan.items],
-        )
+    def _warn_of_empty_parts(self, folders: dict[str, ChipFolder]) -> None:
+        split = self._plan.settings.split
+        for part, share in zip(PARTS, split.shares if split else ()):
+            if share and not any(name.split("/")[0] == part for name in folders):
+                self._reporter.warning(
+                    f"No chip went to {part}: there are too few blocks or images to divide. "
+                    "Give a smaller SPLIT_BLOCK_SIZE, or another SEED."
+                )
 
     def _nothing(self) -> DataError:
-        fixes = []
-        if self._skipped.outside:
-            fixes.append("Check that the mask polygons hold at least one whole tile.")
-        if self._skipped.unlabelled:
-            fixes.append("Check the labels, or set OUTPUT_NOFEATURE_TILES.")
-        if self._skipped.without_data:
-            fixes.append("Check the nodata value and the mask of the imagery.")
+        fixes = {
+            OUTSIDE: "Check that the mask polygons hold at least one whole tile.",
+            UNLABELLED: "Check the labels, or set OUTPUT_NOFEATURE_TILES.",
+            WITHOUT_DATA: "Check the nodata value and the mask of the imagery.",
+            BETWEEN: "Give a larger SPLIT_BLOCK_SIZE.",
+        }
         return DataError(
-            f"No chip came out of {self._plan.tiles} tiles: {self._skipped.describe()}.", " ".join(fixes)
+            f"No chip came out of {self._plan.frames} tiles: {self._describe_skipped() or 'no object'}.",
+            " ".join(fix for reason, fix in fixes.items() if self._skipped[reason]),
         )
 
 
-def _chip_grid(grid: Grid, window: Window) -> Grid:
-    """The lattice of a chip; a chip of an image without georeference has none either."""
-    if is_pixel_space(grid):
-        return Grid(None, Affine.identity(), int(window.width), int(window.height))
-    return grid.subgrid(window)
+def _in_order(
+    plan: ExportPlan, root: Path, workers: int, tasks: Iterator[_Task]
+) -> Iterator[tuple[_Task, Union[ChipRecord, str]]]:
+    """The outcome of every task, in the order of the tasks."""
+    if workers == 1:
+        cutter = Cutter(plan, root)
+        try:
+            for task in tasks:
+                yield task, cutter.cut(task.index, task.item, task.cut)
+        finally:
+            cutter.close()
+        return
+    cutters = _Cutters(plan, root)
+    with ThreadPoolExecutor(workers, thread_name_prefix="cutter") as pool:
+        waiting: deque[tuple[_Task, Future[Any]]] = deque()
+        try:
+            for task in tasks:
+                waiting.append((task, pool.submit(cutters.cut, task)))
+                if len(waiting) > workers * _AHEAD:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            cutters.close()
 
 
-def _value(entry: ClassEntry) -> int:
-    return entry.value
+class _Cutters:
+    """One cutter for each thread."""
 
+    def __init__(self, plan: ExportPlan, root: Path) -> None:
+        self._plan, self._root = plan, root
+        self._lock = Lock()
+        self._by_thread: dict[int, Cutter] = {}
 
-def _storable(nodata: Optional[float], dtype: np.dtype) -> Optional[float]:
-    """``nodata`` where pixels of ``dtype`` can hold it."""
-    if nodata is None or dtype.kind == "f":
-        return nodata
-    limits = np.iinfo(dtype)
-    return nodata if nodata == int(nodata) and limits.min <= nodata <= limits.max else None
+    def cut(self, task: _Task) -> Union[ChipRecord, str]:
+        with self._lock:
+            cutter = self._by_thread.setdefault(get_ident(), Cutter(self._plan, self._root))
+        return cutter.cut(task.index, task.item, task.cut)
 
-
-def _fill(nodata: Optional[float], dtype: np.dtype) -> float:
-    if nodata is not None:
-        return nodata
-    return float("nan") if dtype.kind == "f" else 0
+    def close(self) -> None:
+        for cutter in self._by_thread.values():
+            cutter.close()

@@ -22,7 +22,10 @@ DEFINITION_FILE = "esri_model_definition.emd"
 STATS_FILE = "esri_accumulated_stats.json"
 MAP_FILE = "map.txt"
 SUMMARY_FILE = "stats.txt"
-IMAGES, LABELS = "images", "labels"
+IMAGES, IMAGES2, LABELS = "images", "images2", "labels"
+
+#: Key of a class's true name, where its name had to become a folder name.
+ORIGINAL_NAME = "OriginalName"
 
 #: Extensions of chips and label chips.
 CHIP_EXTENSIONS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".mrf")
@@ -37,10 +40,12 @@ class ChipPair:
     Attributes:
         image: The chip.
         label: Its label; None where the format has none, or where it is missing.
+        second: The chip of the second raster, where the export has one.
     """
 
     image: Path
     label: Optional[Path]
+    second: Optional[Path] = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ class ExportedFolder:
     Attributes:
         root: The folder.
         metadata_format: Its format keyword ("Classified_Tiles").
-        classes: Classes in the order of its statistics.
+        classes: Classes in the order of its statistics, with their true names.
+        class_folders: Class value by folder name, in formats that sort files by class.
         tile_size: Chip (width, height) in pixels.
         band_count: Bands of a chip.
         band_names: One per band; empty texts where unknown.
@@ -75,6 +81,12 @@ class ExportedFolder:
     pixels_per_class: dict[int, int]
     chips: tuple[ChipPair, ...]
     definition: dict[str, Any]
+    class_folders: dict[str, int]
+
+    @property
+    def has_variable_size(self) -> bool:
+        """Whether chips are cropped to their objects."""
+        return self.definition.get("CropTileMode") == "Variable_Size"
 
 
 def read_exported_folder(path: Union[str, Path]) -> ExportedFolder:
@@ -88,6 +100,9 @@ def read_exported_folder(path: Union[str, Path]) -> ExportedFolder:
         raise DataError(f"The training folder {root} does not exist.", _EXPORT_AGAIN)
     definition, stats = _read_side_file(root / DEFINITION_FILE), _read_side_file(root / STATS_FILE)
     if not definition and not stats:
+        parts = [name for name in ("train", "A") if (root / name / STATS_FILE).is_file()]
+        if parts:
+            raise DataError(f"{root} is an export in several parts.", f"Give one of them: {root / parts[0]}.")
         raise DataError(f"{root} has neither {DEFINITION_FILE} nor {STATS_FILE}.", _EXPORT_AGAIN)
     # The statistics are what Esri's own reader trusts for the format.
     metadata_format = str(stats.get("MetaDataMode") or definition.get("MetaDataMode") or "")
@@ -109,6 +124,7 @@ def read_exported_folder(path: Union[str, Path]) -> ExportedFolder:
         pixels_per_class=_pixels_per_class(stats),
         chips=chips,
         definition=definition,
+        class_folders=_class_folders(definition),
     )
 
 
@@ -158,9 +174,13 @@ def _find_chips(root: Path) -> tuple[ChipPair, ...]:
     if not (root / IMAGES).is_dir():
         raise DataError(f"{root} has no {IMAGES} folder.", _EXPORT_AGAIN)
     images, labels = _by_stem(root / IMAGES), _by_stem(root / LABELS)
+    if not images:  # in folders by class
+        for folder in sorted(path for path in (root / IMAGES).iterdir() if path.is_dir()):
+            images |= _by_stem(folder)
     if not images:
         raise DataError(f"{root / IMAGES} holds no chip (tif, png, jpg or mrf).", _EXPORT_AGAIN)
-    return tuple(ChipPair(images[stem], labels.get(stem)) for stem in sorted(images))
+    second = _by_stem(root / IMAGES2)
+    return tuple(ChipPair(images[stem], labels.get(stem), second.get(stem)) for stem in sorted(images))
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -199,9 +219,22 @@ def _chip_shape(
 
 def _classes(root: Path, definition: Mapping[str, Any], stats: Mapping[str, Any]) -> ClassSchema:
     try:
-        return schema_from_items(definition.get("Classes") or stats.get("Classes") or ())
+        items = definition.get("Classes") or stats.get("Classes") or ()
+        return schema_from_items({**item, **_true_name(item)} for item in items)
     except EngineError as error:
         raise DataError(f"The classes of {root} cannot be used: {error.message}", error.fix) from error
+
+
+def _true_name(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Name": item[ORIGINAL_NAME]} if ORIGINAL_NAME in item else {}
+
+
+def _class_folders(definition: Mapping[str, Any]) -> dict[str, int]:
+    items = [
+        *(definition.get("Classes") or ()),
+        *(definition.get("Panoptic_Segmentation_Instance_Classes") or ()),
+    ]
+    return {str(item["Name"]): int(item["Value"]) for item in items if "Name" in item and "Value" in item}
 
 
 def _band_names(definition: Mapping[str, Any], stats: Mapping[str, Any], band_count: int) -> tuple[str, ...]:

@@ -13,11 +13,18 @@ from ..imagery.images import ImageEntry
 _SHOWN = 5
 
 
-def pair_images(images: Sequence[ImageEntry], labels: Sequence[ImageEntry]) -> list[tuple[Path, Path]]:
-    """Find the label image of each image.
+def pair_images(
+    images: Sequence[ImageEntry], labels: Sequence[ImageEntry], what: str = "label image"
+) -> list[tuple[Path, Path]]:
+    """Find the partner of each image.
 
     ``Tile */images/*.jpg`` and ``Tile */masks/*.png`` pair by what both wildcards matched. Where
     the two patterns have another shape, file stems decide, if they tell the files apart.
+
+    Args:
+        images: The images.
+        labels: Their label images, or whatever each image is to have one of.
+        what: What to call a partner in messages.
 
     Returns:
         Pairs (image, label) in the order of ``images``.
@@ -27,33 +34,36 @@ def pair_images(images: Sequence[ImageEntry], labels: Sequence[ImageEntry]) -> l
     """
     by_key = _index(labels, lambda entry: _folded(entry.key))
     if not any(_folded(image.key) in by_key for image in images):
-        return _paired(images, labels, lambda entry: entry.stem.lower())
-    return _paired(images, labels, lambda entry: _folded(entry.key))
+        return _paired(images, labels, lambda entry: entry.stem.lower(), what)
+    return _paired(images, labels, lambda entry: _folded(entry.key), what)
 
 
 def _paired(
-    images: Sequence[ImageEntry], labels: Sequence[ImageEntry], key: Callable[[ImageEntry], Hashable]
+    images: Sequence[ImageEntry],
+    labels: Sequence[ImageEntry],
+    key: Callable[[ImageEntry], Hashable],
+    what: str,
 ) -> list[tuple[Path, Path]]:
     candidates = _index(labels, key)
     missing = [str(image.path) for image in images if key(image) not in candidates]
     if missing:
         raise DataError(
-            f"{len(missing)} of {len(images)} images have no label image: {shortened(missing)}.",
-            "Labels pair with images by what the wildcards match, or by file name without extension.",
+            f"{len(missing)} of {len(images)} images have no {what}: {shortened(missing)}.",
+            "They pair by what the wildcards match, or by file name without extension.",
         )
     for image in images:
         rivals = [str(label.path) for label in candidates[key(image)]]
         if len(rivals) > 1:
             raise DataError(
-                f"The image {image.path} has {len(rivals)} label images: {shortened(rivals)}.",
-                "Give IN_CLASS_FOLDER as a pattern that matches one of them.",
+                f"The image {image.path} has {len(rivals)} {what}s: {shortened(rivals)}.",
+                "Give a pattern that matches one of them.",
             )
     twins = [entries for entries in _index(images, key).values() if len(entries) > 1]
     if twins:
         names = [str(entry.path) for entry in twins[0]]
         raise DataError(
-            f"The images {shortened(names)} share one label image, {candidates[key(twins[0][0])][0].path}.",
-            "Give IN_FOLDER and IN_CLASS_FOLDER as patterns with the same wildcards.",
+            f"The images {shortened(names)} share one {what}, {candidates[key(twins[0][0])][0].path}.",
+            "Give both folders as patterns with the same wildcards.",
         )
     return [(image.path, candidates[key(image)][0].path) for image in images]
 

@@ -57,6 +57,11 @@ class Grid:
         return math.hypot(t.a, t.d), math.hypot(t.b, t.e)
 
     @property
+    def area(self) -> float:
+        """Ground it covers, in map units squared."""
+        return self.width * self.height * abs(self.transform.determinant)
+
+    @property
     def is_georeferenced(self) -> bool:
         """Whether map coordinates are anything else than columns and rows."""
         return self.crs is not None or self.transform != Affine.identity()
@@ -66,6 +71,16 @@ class Grid:
         """Whether rows do not run along the x axis."""
         size = max(self.cell_size)
         return abs(self.transform.b) > 1e-9 * size or abs(self.transform.d) > 1e-9 * size
+
+    def north_up(self) -> Grid:
+        """A lattice of the same cell size whose rows run west to east and from north to south."""
+        xmin, ymin, xmax, ymax = self.bounds
+        x, y = self.cell_size
+        # Rounding must not add a row or column to a raster that is straight already.
+        width, height = (
+            math.ceil(side - ALIGNMENT_TOLERANCE) for side in ((xmax - xmin) / x, (ymax - ymin) / y)
+        )
+        return Grid(self.crs, Affine(x, 0, xmin, 0, -y, ymax), max(width, 1), max(height, 1))
 
     @property
     def window(self) -> Window:

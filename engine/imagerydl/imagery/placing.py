@@ -17,6 +17,10 @@ from .inspection import RasterInfo
 from .members import Member
 
 
+class OutsideExtentError(DataError):
+    """The extent asked for does not touch the raster."""
+
+
 def check_alike(infos: Sequence[RasterInfo]) -> None:
     """Raise :class:`DataError` where rasters cannot form one mosaic, naming the one that differs."""
     first = infos[0]

@@ -15,7 +15,7 @@ from ..errors import DataError
 from .grid import Grid, intersection, reflect
 from .inspection import inspect_raster
 from .members import DamageLog, Member, MemberReader
-from .placing import bounds_text, check_alike, extent_bounds, place
+from .placing import OutsideExtentError, bounds_text, check_alike, extent_bounds, place
 
 #: Files of a mosaic one thread keeps open at a time.
 _OPEN_FILES = 48
@@ -45,6 +45,7 @@ class RasterSource:
         # All there is to read: larger than the grid where an extent was asked for.
         self._frame = frame or grid.window
         self._readers: OrderedDict[int, MemberReader] = OrderedDict()
+        self._index = _MemberIndex(self._members)
         self.grid = grid
         self.count = len(first.bands)
         self.dtype = np.result_type(*(member.info.dtype for member in members))
@@ -70,6 +71,11 @@ class RasterSource:
     def clone(self) -> RasterSource:
         """An independent handle on the same source, for another thread."""
         return RasterSource(self.grid, self._members, self._frame)
+
+    @property
+    def covers_any_of_grid(self) -> bool:
+        """Whether any raster lies on the grid at all."""
+        return any(intersection(member.window, self.grid.window) for member in self._members)
 
     @property
     def damage(self) -> dict[str, int]:
@@ -160,7 +166,8 @@ class RasterSource:
     def _read_inside(self, window: Window, bands: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         data: Optional[np.ndarray] = None
         valid: Optional[np.ndarray] = None
-        for index, member in enumerate(self._members):
+        for index in self._index.near(window):
+            member = self._members[index]
             part = intersection(window, member.window)
             if part is None:
                 continue
@@ -193,11 +200,32 @@ class RasterSource:
         return self._readers[index]
 
 
+class _MemberIndex:
+    """Finds the members of a mosaic that a window can touch, in their order."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._count = len(members)
+        if self._count > 1:
+            self._left, self._top = (
+                np.array([getattr(m, side) for m in members]) for side in ("column", "row")
+            )
+            self._right = self._left + [member.grid.width for member in members]
+            self._bottom = self._top + [member.grid.height for member in members]
+
+    def near(self, window: Window) -> Sequence[int]:
+        if self._count == 1:
+            return (0,)
+        touched = (self._left < window.col_off + window.width) & (self._right > window.col_off)
+        touched &= (self._top < window.row_off + window.height) & (self._bottom > window.row_off)
+        return np.flatnonzero(touched).tolist()
+
+
 def open_source(
     paths: Union[str, Sequence[str]],
     *,
     extent: Optional[dict[str, Any]] = None,
     cell_size: Optional[float] = None,
+    north_up: bool = False,
     skip_damaged: bool = False,
 ) -> RasterSource:
     """Open a raster, or several as a mosaic on the first one's grid.
@@ -208,6 +236,8 @@ def open_source(
         extent: ``{"bounds": [xmin, ymin, xmax, ymax], "crs": text}``, in any system; snapped
             outwards to whole pixels. ``crs`` "" means the raster's own.
         cell_size: In units of the raster's system; None keeps the raster's own pixels.
+        north_up: Whether a rotated or south-up raster is resampled to rows that run west to east
+            and down from the north. Rasters without georeference stay as they are.
         skip_damaged: Whether parts that cannot be read become invalid and are listed in
             :attr:`RasterSource.damage`, rather than ending the run.
 
@@ -220,6 +250,8 @@ def open_source(
     infos = [inspect_raster(os.fspath(name)) for name in names]
     check_alike(infos)
     base = infos[0].grid
+    if north_up and base.is_georeferenced and (base.is_rotated or base.transform.e > 0):
+        base = base.north_up()
     if cell_size is not None:
         if not cell_size > 0:
             raise DataError(f"The cell size {cell_size:g} is not a size.", "Give a number above 0.")
@@ -230,18 +262,50 @@ def open_source(
     return _cropped(base, members, extent)
 
 
-def _cropped(base: Grid, members: list[Member], extent: Optional[dict[str, Any]]) -> RasterSource:
-    """The source on the smallest part of the lattice that holds its rasters, or the extent's part."""
-    left = min(member.column for member in members)
-    top = min(member.row for member in members)
+def open_on(paths: Sequence[str], grid: Grid) -> RasterSource:
+    """Open rasters on the lattice of another one, resampled where their pixels do not lie on it.
+
+    Args:
+        paths: Files or GDAL names; several form a mosaic.
+        grid: The lattice to see them on.
+
+    Raises:
+        DataError: Where they cannot be laid over it.
+    """
+    infos = [inspect_raster(os.fspath(name)) for name in paths]
+    check_alike(infos)
+    for info in infos:
+        own = info.grid
+        if not own.is_georeferenced and (own.width, own.height) != (grid.width, grid.height):
+            raise DataError(
+                f"{info.path} ({own.width} x {own.height} pixels, no georeference) does not cover the same "
+                f"pixels as the first raster ({grid.width} x {grid.height}).",
+                "Give images of one size, or a coordinate system to both.",
+            )
+    # An image without georeference and of the same size lies pixel on pixel.
+    members = [
+        place(info, grid) if info.grid.is_georeferenced else Member(info, info.grid, 0, 0) for info in infos
+    ]
+    return RasterSource(grid, members, _around(members))
+
+
+def _around(members: Sequence[Member]) -> Window:
+    """The window that holds all members."""
+    left, top = min(member.column for member in members), min(member.row for member in members)
     right = max(member.column + member.grid.width for member in members)
     bottom = max(member.row + member.grid.height for member in members)
-    everything = whole = Window(left, top, right - left, bottom - top)
+    return Window(left, top, right - left, bottom - top)
+
+
+def _cropped(base: Grid, members: list[Member], extent: Optional[dict[str, Any]]) -> RasterSource:
+    """The source on the smallest part of the lattice that holds its rasters, or the extent's part."""
+    everything = whole = _around(members)
+    left, top = whole.col_off, whole.row_off
     if extent is not None:
         wanted = base.window_of_bounds(extent_bounds(base, extent))
         part = intersection(wanted, whole)
         if part is None:
-            raise DataError(
+            raise OutsideExtentError(
                 f"The extent {bounds_text(extent['bounds'])} does not touch {members[0].info.path}, "
                 f"which covers {bounds_text(base.subgrid(whole).bounds)} in its own coordinates.",
                 "Draw the extent over the raster, and check its coordinate reference system.",

@@ -5,71 +5,176 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..chips.metadata_format import METADATA_FORMATS
+from ..chips.metadata_format import FORMATS, METADATA_FORMATS, formats_with
 from ..errors import ParameterError
 from ..tool import Kind, Param, Result, Tool
 
 if TYPE_CHECKING:
+    from ..chips.plan import ExportSettings
     from ..events import Reporter
     from ..jobs import Job
 
 
+def _with(trait: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Applies to the formats that have a trait."""
+    return (("METADATA_FORMAT", formats_with(trait)),)
+
+
+_WITH_SPLIT = (("SPLIT", ("SPATIAL_BLOCKS", "BY_IMAGE")),)
+_WITH_BLOCKS = (("SPLIT", ("SPATIAL_BLOCKS",)),)
+
+
 def _check(values: Mapping[str, Any]) -> None:
-    if bool(values["IN_RASTER"]) == bool(values["IN_FOLDER"]):
+    _one_of(values, "IN_RASTER", "IN_FOLDER", "imagery", required=True)
+    keyword = values["METADATA_FORMAT"]
+    traits = FORMATS[keyword]
+    _one_of(values, "IN_CLASS_DATA", "IN_CLASS_FOLDER", "labels", required=False)
+    if traits.needs_labels and not (values["IN_CLASS_DATA"] or values["IN_CLASS_FOLDER"]):
         raise ParameterError(
-            "IN_RASTER and IN_FOLDER are both given." if values["IN_RASTER"] else "There is no imagery.",
-            "Give either IN_RASTER (raster layers) or IN_FOLDER (a folder of images).",
-        )
-    if values["IN_CLASS_DATA"] and values["IN_CLASS_FOLDER"]:
-        raise ParameterError(
-            "IN_CLASS_DATA and IN_CLASS_FOLDER are both given.",
-            "Give either a layer of labels or a folder of label images.",
-        )
-    labelled = values["IN_CLASS_DATA"] or values["IN_CLASS_FOLDER"]
-    if values["METADATA_FORMAT"] == "Classified_Tiles" and not labelled:
-        raise ParameterError(
-            "Classified_Tiles needs labels.",
+            f"{keyword} needs labels.",
             "Give IN_CLASS_DATA or IN_CLASS_FOLDER, or set METADATA_FORMAT to Export_Tiles.",
         )
+    _one_of(values, "IN_RASTER2", "IN_FOLDER2", "a second raster", required=keyword == "CycleGAN")
+    if traits.has_instances and not values["IN_INSTANCE_DATA"]:
+        raise ParameterError(f"{keyword} needs instance data.", "Give IN_INSTANCE_DATA.")
+    if values["OVERWRITE"] and values["APPEND"]:
+        raise ParameterError(
+            "OVERWRITE and APPEND are both set.", "Replace the earlier export, or add chips to it."
+        )
+    _shares(values["SPLIT_PERCENTAGES"])
+    _workers(values["PARALLEL_PROCESSING_FACTOR"])
 
 
-def _run(job: Job, reporter: Reporter) -> dict[str, Any]:
-    from .. import outputs
-    from ..chips.checks import make_plan
-    from ..chips.exporting import Exporter
-    from ..chips.folder import ensure_replaceable
+def _one_of(values: Mapping[str, Any], first: str, second: str, what: str, required: bool) -> None:
+    if values[first] and values[second]:
+        raise ParameterError(
+            f"{first} and {second} are both given.", f"Give either {first} (layers) or {second} (a folder)."
+        )
+    if required and not values[first] and not values[second]:
+        raise ParameterError(
+            f"There is no {what.removeprefix('a ')}.", f"Give {first} (layers) or {second} (a folder)."
+        )
+
+
+def _shares(text: str) -> tuple[float, float, float]:
+    """Shares of training, validation and test that sum to 1."""
+    try:
+        numbers = [
+            float(part) for part in str(text).replace("/", ";").replace(",", ";").split(";") if part.strip()
+        ]
+        numbers += [0.0] * (3 - len(numbers))
+        training, validation, test = numbers
+        if min(numbers) < 0 or training <= 0 or sum(numbers) <= 0:
+            raise ValueError
+    except ValueError:
+        raise ParameterError(
+            f"SPLIT_PERCENTAGES cannot be {text!r}.",
+            "Give the shares of training, validation and test, as in 80;10;10.",
+        ) from None
+    total = sum(numbers)
+    return training / total, validation / total, test / total
+
+
+def _workers(factor: str) -> int:
+    from ..parallel import worker_count
+
+    try:
+        return worker_count(factor)
+    except ValueError:
+        raise ParameterError(
+            f"PARALLEL_PROCESSING_FACTOR cannot be {factor!r}.",
+            "Give a number of workers, or a share of the processor's cores such as 75%.",
+        ) from None
+
+
+def _settings(values: Mapping[str, Any]) -> ExportSettings:
     from ..chips.plan import ExportSettings
+    from ..chips.splitting import Split
     from ..labels.classes import ClassSchema
 
-    values = job.values
-    inputs = [*values["IN_RASTER"], values["IN_FOLDER"], values["IN_CLASS_DATA"], values["IN_CLASS_FOLDER"]]
-    ensure_replaceable(values["OUT_FOLDER"], values["OVERWRITE"], [path for path in inputs if path])
-    if values["START_INDEX"]:
-        reporter.message("START_INDEX is ignored: chips are numbered from 0 over all tiles.")
-    settings = ExportSettings(
+    split = None
+    if values["SPLIT"] != "NONE":
+        block = values["SPLIT_BLOCK_SIZE"] * max(values["TILE_SIZE_X"], values["TILE_SIZE_Y"])
+        shares = _shares(values["SPLIT_PERCENTAGES"])
+        split = Split(values["SPLIT"] == "BY_IMAGE", shares, block, values["SEED"])
+    return ExportSettings(
         rasters=tuple(values["IN_RASTER"]),
         folder=values["IN_FOLDER"],
+        rasters2=tuple(values["IN_RASTER2"]),
+        folder2=values["IN_FOLDER2"],
+        separately=values["PROCESSING_MODE"] == "PROCESS_ITEMS_SEPARATELY",
         class_data=values["IN_CLASS_DATA"],
         class_folder=values["IN_CLASS_FOLDER"],
         class_field=values["CLASS_VALUE_FIELD"],
+        instance_data=values["IN_INSTANCE_DATA"],
+        instance_field=values["INSTANCE_CLASS_VALUE_FIELD"],
+        buffer_radius=values["BUFFER_RADIUS"] or None,
         schema=ClassSchema.parse(values["CLASS_SCHEMA"]) if values["CLASS_SCHEMA"] else None,
         metadata_format=values["METADATA_FORMAT"],
         image_format=values["IMAGE_CHIP_FORMAT"],
+        creation_options=tuple(sorted(values["CREATION_OPTIONS"].items())),
         tile_size=(values["TILE_SIZE_X"], values["TILE_SIZE_Y"]),
         stride=(values["STRIDE_X"], values["STRIDE_Y"]),
+        rotation=values["ROTATION_ANGLE"] % 360,
+        pixel_space=values["REFERENCE_SYSTEM"] == "PIXEL_SPACE",
         all_tiles=values["OUTPUT_NOFEATURE_TILES"],
+        min_share=values["MIN_POLYGON_OVERLAP_RATIO"],
+        crop_to_objects=values["CROP_MODE"] == "BOUNDING_BOX",
+        blacken=values["BLACKEN_AROUND_FEATURE"],
         mask=values["IN_MASK_POLYGONS"],
         refuse_unknown_colors=values["UNKNOWN_COLORS"] == "ERROR",
         extent=values["EXTENT"],
         cell_size=values["CELL_SIZE"],
+        split=split,
     )
-    plan = make_plan(settings, reporter)
-    with outputs.staged(values["OUT_FOLDER"], values["OVERWRITE"]) as root:
-        record = Exporter(plan, root, reporter).run()
+
+
+#: Parameters that name what an export reads.
+_INPUTS = (
+    "IN_RASTER", "IN_FOLDER", "IN_RASTER2", "IN_FOLDER2", "IN_CLASS_DATA", "IN_CLASS_FOLDER",
+    "IN_INSTANCE_DATA", "IN_MASK_POLYGONS",
+)  # fmt: skip
+
+
+def _inputs(values: Mapping[str, Any]) -> list[str]:
+    given = [values[key] for key in _INPUTS if values[key]]
+    return [path for value in given for path in (value if isinstance(value, list) else [value])]
+
+
+def _run(job: Job, reporter: Reporter) -> dict[str, Any]:
+    from contextlib import ExitStack
+
+    from .. import outputs
+    from ..chips.appending import find_earlier
+    from ..chips.checks import make_plan
+    from ..chips.exporting import Exporter
+    from ..chips.folder import ensure_replaceable
+    from ..chips.preview import write_preview
+
+    values = job.values
+    out_folder, footprints = values["OUT_FOLDER"], values["OUT_FOOTPRINTS"]
+    if not values["APPEND"]:
+        ensure_replaceable(out_folder, values["OVERWRITE"], _inputs(values))
+    if values["START_INDEX"]:
+        reporter.message("START_INDEX is ignored: chips are numbered from 0 over all tiles.")
+    plan = make_plan(_settings(values), reporter)
+    earlier = find_earlier(out_folder, plan) if values["APPEND"] else {}
+    with ExitStack() as stack:
+        root = stack.enter_context(outputs.resumable(out_folder, values["OVERWRITE"], add=values["APPEND"]))
+        layer = stack.enter_context(outputs.staged(footprints, values["OVERWRITE"])) if footprints else None
+        exporter = Exporter(plan, root, reporter, _workers(values["PARALLEL_PROCESSING_FACTOR"]), earlier)
+        result = exporter.run(plan.fingerprint(), layer)
+        if values["PREVIEW"]:
+            shown = "train" if plan.settings.split else ""
+            write_preview(root / shown, root / "preview.png")
+    for name, count in result.chips_by_folder.items():
+        if name:
+            reporter.message(f"{name}: {count} chips.")
     return {
-        "OUT_FOLDER": values["OUT_FOLDER"],
-        "NUM_CHIPS": record.chip_count,
-        "NUM_CLASSES": len(record.classes),
+        "OUT_FOLDER": out_folder,
+        "OUT_FOOTPRINTS": footprints,
+        "NUM_CHIPS": result.chip_count,
+        "NUM_CLASSES": len(result.classes),
     }
 
 
@@ -107,11 +212,13 @@ _PARAMS = (
         Kind.LAYER,
         "Labels",
         (
-            "A polygon layer, or a raster of class values, in any coordinate system. Class names and "
-            "colours come from the attribute table or palette where the raster has one. An RGB raster "
-            "needs a class schema."
+            "Polygons; points or lines (see Buffer radius); a raster of class values; or a table with an "
+            "image name, a box or polygon in pixels and a class in each row. Layers may be in any "
+            "coordinate system. Class names and colours come from the attribute table or palette where "
+            "a raster has one. An RGB raster needs a class schema."
         ),
         optional=True,
+        only_with=_with("takes_labels"),
     ),
     Param(
         "IN_CLASS_FOLDER",
@@ -124,6 +231,7 @@ _PARAMS = (
         ),
         optional=True,
         pattern=True,
+        only_with=_with("takes_labels"),
     ),
     Param(
         "CLASS_SCHEMA",
@@ -136,28 +244,125 @@ _PARAMS = (
         ),
         optional=True,
         multiline=True,
+        only_with=_with("takes_labels"),
     ),
     Param(
         "CLASS_VALUE_FIELD",
         Kind.FIELD,
         "Class value field",
         (
-            "Field of the label polygons that holds the class: a number, or a name. When left out, a "
-            "field called 'value' or 'classvalue' is used; without one all polygons are class 1."
+            "Field of the labels that holds the class: a number, or a name. When left out, a "
+            "field called 'value' or 'classvalue' is used; without one all labels are class 1."
         ),
         optional=True,
         parent="IN_CLASS_DATA",
+        only_with=_with("takes_labels"),
+    ),
+    Param(
+        "BUFFER_RADIUS",
+        Kind.NUMBER,
+        "Buffer radius",
+        (
+            "Points and lines become areas of this radius, in units of the labels' coordinate system. "
+            "Formats that write boxes or areas need it for points and lines."
+        ),
+        optional=True,
+        minimum=0,
+        only_with=_with("takes_labels"),
     ),
     Param(
         "METADATA_FORMAT",
         Kind.CHOICE,
         "Metadata format",
         (
-            "Classified_Tiles writes for each chip a raster of its class values, for pixel "
-            "classification. Export_Tiles writes image chips only."
+            "What is written for each chip. For object detection: KITTI_rectangles, PASCAL_VOC_rectangles, "
+            "COCO and YOLO write boxes; RCNN_Masks and COCO outlines of instances. For pixel "
+            "classification and change detection: Classified_Tiles writes a raster of class values. For "
+            "object classification: Labeled_Tiles and Imagenet write one chip for each labelled feature "
+            "(from a class raster: the most frequent class of each tile), MultiLabeled_Tiles all classes "
+            "of a tile. Panoptic_Segmentation writes class values and instances. Export_Tiles and "
+            "CycleGAN write image chips only."
         ),
-        default="Classified_Tiles",
+        default="PASCAL_VOC_rectangles",
         choices=METADATA_FORMATS,
+    ),
+    Param(
+        "CROP_MODE",
+        Kind.CHOICE,
+        "Crop mode",
+        (
+            "FIXED_SIZE cuts chips of the tile size with the feature in their middle, BOUNDING_BOX just "
+            "around the feature."
+        ),
+        default="FIXED_SIZE",
+        choices=("FIXED_SIZE", "BOUNDING_BOX"),
+        only_with=_with("crops"),
+    ),
+    Param(
+        "BLACKEN_AROUND_FEATURE",
+        Kind.BOOLEAN,
+        "Blacken around feature",
+        "Whether pixels outside the feature become 0.",
+        default=False,
+        words=("BLACKEN_AROUND_FEATURE", "NO_BLACKEN"),
+        only_with=_with("blackens"),
+    ),
+    Param(
+        "MIN_POLYGON_OVERLAP_RATIO",
+        Kind.NUMBER,
+        "Minimum polygon overlap ratio",
+        (
+            "Features of which a smaller share than this lies in a chip are left out of its label; 0.2 "
+            "means 20 %. For labels that are features."
+        ),
+        default=0.0,
+        minimum=0,
+        maximum=1,
+        only_with=_with("has_objects"),
+    ),
+    Param(
+        "IN_RASTER2",
+        Kind.RASTERS,
+        "Additional input raster",
+        (
+            "A second raster: the same place at another time (Classified_Tiles: change detection), in "
+            "another look (Export_Tiles: image translation), or any other place (CycleGAN). Except for "
+            "CycleGAN it is brought to the pixels of the first one and its chips lie in images2."
+        ),
+        optional=True,
+        only_with=_with("has_second"),
+    ),
+    Param(
+        "IN_FOLDER2",
+        Kind.FOLDER,
+        "Additional folder of images",
+        (
+            "In place of an additional raster, a folder or pattern: one image for each image of the input "
+            "folder, paired like label images."
+        ),
+        optional=True,
+        pattern=True,
+        only_with=_with("has_second"),
+    ),
+    Param(
+        "IN_INSTANCE_DATA",
+        Kind.LAYER,
+        "Instance data",
+        "Features or a class raster that show the single objects, for panoptic segmentation.",
+        optional=True,
+        only_with=_with("has_instances"),
+    ),
+    Param(
+        "INSTANCE_CLASS_VALUE_FIELD",
+        Kind.FIELD,
+        "Instance class value field",
+        (
+            "Field of the instance data that holds the class. When left out, a field called 'value' or "
+            "'classvalue' is used; without one all instances are class 1."
+        ),
+        optional=True,
+        parent="IN_INSTANCE_DATA",
+        only_with=_with("has_instances"),
     ),
     Param(
         "IMAGE_CHIP_FORMAT",
@@ -224,6 +429,126 @@ _PARAMS = (
         geometry=("polygon",),
     ),
     Param(
+        "ROTATION_ANGLE",
+        Kind.NUMBER,
+        "Rotation angle",
+        (
+            "Degrees. Each chip is written again at every multiple of this angle below 360, turned about "
+            "its middle with its labels. 0 writes each chip once."
+        ),
+        default=0.0,
+        minimum=0,
+        maximum=360,
+    ),
+    Param(
+        "REFERENCE_SYSTEM",
+        Kind.CHOICE,
+        "Reference system",
+        (
+            "MAP_SPACE cuts chips whose upper side is north; PIXEL_SPACE cuts along the rows and columns of "
+            "the image as it is stored. They differ for rotated and south-up images. It must be that of "
+            "the imagery the model will see."
+        ),
+        default="MAP_SPACE",
+        choices=("MAP_SPACE", "PIXEL_SPACE"),
+    ),
+    Param(
+        "PROCESSING_MODE",
+        Kind.CHOICE,
+        "Processing mode",
+        (
+            "Whether several input rasters, or the rasters of a mosaic file (VRT), are one image or are "
+            "cut one by one, so that no chip crosses from one to another. Images of a folder always are."
+        ),
+        default="PROCESS_AS_MOSAICKED_IMAGE",
+        choices=("PROCESS_AS_MOSAICKED_IMAGE", "PROCESS_ITEMS_SEPARATELY"),
+    ),
+    Param(
+        "SPLIT",
+        Kind.CHOICE,
+        "Split",
+        (
+            "Divides the chips into the folders train, validation and test, each a complete export: by "
+            "blocks of ground, or image by image. Neighbours stay together, and chips on the border of "
+            "two parts are left out, so that nothing of one part is seen in another."
+        ),
+        default="NONE",
+        choices=("NONE", "SPATIAL_BLOCKS", "BY_IMAGE"),
+    ),
+    Param(
+        "SPLIT_PERCENTAGES",
+        Kind.TEXT,
+        "Split percentages",
+        "Shares of training, validation and test.",
+        default="80;10;10",
+        only_with=_WITH_SPLIT,
+    ),
+    Param(
+        "OUT_FOOTPRINTS",
+        Kind.OUT_FEATURES,
+        "Chip footprints",
+        "A polygon layer of the chips: where each lies, and how much of each class it holds.",
+        optional=True,
+    ),
+    Param(
+        "PREVIEW",
+        Kind.BOOLEAN,
+        "Preview sheet",
+        "Whether preview.png, a sheet of chips with their labels drawn, is written to the output folder.",
+        default=True,
+    ),
+    Param(
+        "SPLIT_BLOCK_SIZE",
+        Kind.INTEGER,
+        "Split block size",
+        "Side of a block of ground in tiles.",
+        default=4,
+        minimum=1,
+        advanced=True,
+        only_with=_WITH_BLOCKS,
+    ),
+    Param(
+        "SEED",
+        Kind.INTEGER,
+        "Seed",
+        "The same number divides the chips in the same way.",
+        default=42,
+        minimum=0,
+        advanced=True,
+        only_with=_WITH_SPLIT,
+    ),
+    Param(
+        "CREATION_OPTIONS",
+        Kind.ARGUMENTS,
+        "Creation options",
+        "GDAL creation options of the chip files, such as COMPRESS DEFLATE for TIFF or QUALITY 90 for JPEG.",
+        default={},
+        advanced=True,
+    ),
+    Param(
+        "PARALLEL_PROCESSING_FACTOR",
+        Kind.TEXT,
+        "Parallel processing factor",
+        (
+            "Number of workers that cut chips at a time, or a share of the processor's cores such as 75%. "
+            "Left out, one worker. The result is the same, byte for byte."
+        ),
+        default="",
+        optional=True,
+        advanced=True,
+    ),
+    Param(
+        "APPEND",
+        Kind.BOOLEAN,
+        "Append",
+        (
+            "Whether chips are added to an earlier export of the same kind in the output folder. Their "
+            "numbers go on from its last one; classes and statistics are joined."
+        ),
+        default=False,
+        advanced=True,
+    ),
+    Param(
         "UNKNOWN_COLORS",
         Kind.CHOICE,
         "Colours not in the schema",
@@ -282,10 +607,12 @@ TOOL = Tool(
     description=(
         "Cuts imagery into chips of equal size and writes for each chip what the labels say about it, in "
         "the folder layout and metadata formats of ArcGIS. Train Deep Learning Model reads the result.\n\n"
-        "Labels are polygons, a class raster, or label images whose colours a class schema explains. They "
-        "may lie in another coordinate system and on another grid than the imagery.\n\n"
+        "Labels are features, a class raster, label images whose colours a class schema explains, or a "
+        "table of boxes in pixels. They may lie in another coordinate system and on another grid than the "
+        "imagery.\n\n"
         "Only complete tiles are written. Everything is checked before the first chip is written, and the "
-        "output folder appears when it is complete."
+        "output folder appears when it is complete. An export that was cancelled or interrupted goes on "
+        "where it stopped when it is run again."
     ),
     params=_PARAMS,
     results=(
@@ -294,5 +621,5 @@ TOOL = Tool(
     ),
     run=_run,
     check=_check,
-    tags=("chips", "tiles", "labels", "training", "samples", "mask", "segmentation"),
+    tags=("chips", "tiles", "labels", "samples", "mask", "detection", "coco", "yolo", "pascal voc", "kitti"),
 )

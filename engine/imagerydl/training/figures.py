@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from ..imagery.band_names import red_green_blue
 from ..labels.classes import ClassSchema
 from .channels import IGNORED
-from .chips import red_green_blue
 from .evaluation import Sample
 from .history import Row
 from .metrics import PixelScores

@@ -11,13 +11,14 @@ from torch import nn
 
 from ..errors import ModelError, ParameterError
 from ..events import Reporter
+from ..imagery.band_names import red_green_blue
 from ..models.architectures.registry import build_network, describe_network
 from ..models.architectures.weights import load_encoder, read_weights, transfer_weights
 from ..models.definition import OWN_CONFIGURATION, ModelDefinition, load_definition
 from ..models.normalisation import Normalisation
 from .augmentation import InputRange
 from .channels import IGNORED
-from .chips import ChipCollection, red_green_blue
+from .chips import ChipCollection
 from .dataset import TrainingData
 from .settings import NO_BACKBONE, TrainingSettings
 

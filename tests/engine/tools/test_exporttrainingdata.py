@@ -66,7 +66,12 @@ class Scene:
 
     def export(self, **values):
         self.said.clear()
-        values = {"OUT_FOLDER": str(self.folder / "chips"), **SMALL, **values}
+        defaults = {
+            "OUT_FOLDER": str(self.folder / "chips"),
+            "METADATA_FORMAT": "Classified_Tiles",
+            "PREVIEW": False,
+        }
+        values = {**defaults, **SMALL, **values}
         self.result = run_job(make_job("exporttrainingdata", values), Reporter(self.said.append))
         return Path(values["OUT_FOLDER"])
 
@@ -492,14 +497,11 @@ def test_progress_only_goes_forward_and_ends_at_the_end(scene):
     fractions = [event["fraction"] for event in events]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
-    assert (events[-1]["stage"], events[-1]["done"], events[-1]["note"]) == (
-        "Exporting chips",
-        12,
-        "skipped 11",
-    )
+    last = [event for event in events if event["stage"] == "Exporting chips"][-1]
+    assert (last["done"], last["note"]) == (12, "written 1, skipped 11 without labels")
 
 
-def test_cancelling_leaves_nothing(scene):
+def test_cancelling_leaves_nothing_under_the_final_name(scene):
     values = {"IN_RASTER": [scene.raster()], "METADATA_FORMAT": "Export_Tiles", **SMALL}
     job = make_job("exporttrainingdata", {**values, "OUT_FOLDER": str(scene.folder / "chips")})
     written = []
@@ -511,20 +513,20 @@ def test_cancelling_leaves_nothing(scene):
     with pytest.raises(CancelledError):
         run_job(job, Reporter(is_cancelled=cancelled))
     assert written, "it was cancelled in the middle"
-    assert scene.left_behind == []
+    assert scene.left_behind == [".chips.unfinished"], "to go on from"
 
 
 BAD = {
     "no imagery": ({}, "There is no imagery"),
     "two kinds of imagery": ({"IN_RASTER": ["a.tif"], "IN_FOLDER": "b"}, "both given"),
     "two kinds of labels": ({"IN_FOLDER": "b", "IN_CLASS_DATA": "c", "IN_CLASS_FOLDER": "d"}, "both given"),
-    "no labels": ({"IN_FOLDER": "b"}, "Classified_Tiles needs labels"),
+    "no labels": ({"IN_FOLDER": "b"}, "PASCAL_VOC_rectangles needs labels"),
     "stride 0": (
         {"IN_FOLDER": "b", "IN_CLASS_DATA": "c", "STRIDE_X": 0},
         r"STRIDE_X \(Stride X\) cannot be 0",
     ),
     "tile 0": ({"IN_FOLDER": "b", "IN_CLASS_DATA": "c", "TILE_SIZE_Y": 0}, "TILE_SIZE_Y"),
-    "no such format": ({"IN_FOLDER": "b", "METADATA_FORMAT": "COCO"}, "Classified_Tiles, Export_Tiles"),
+    "no such format": ({"IN_FOLDER": "b", "METADATA_FORMAT": "TFRecord"}, "KITTI_rectangles, PASCAL_VOC"),
 }
 
 

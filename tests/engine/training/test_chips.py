@@ -3,7 +3,8 @@
 import pytest
 
 from imagerydl.errors import DataError
-from imagerydl.training.chips import collect_chips, red_green_blue
+from imagerydl.imagery.band_names import red_green_blue
+from imagerydl.training.chips import collect_chips
 
 
 def test_classes_of_several_folders_are_joined_by_value(tmp_path, export, toy_chips):
