@@ -12,6 +12,7 @@ from imagerydl.errors import DataError, ParameterError
 from imagerydl.imagery.grid import Grid
 from imagerydl.labels.classes import ClassEntry, ClassSchema
 from imagerydl.labels.features import read_features
+from imagerydl.labels.fields import class_column
 
 EAST, NORTH = 500000, 5000060
 
@@ -193,3 +194,162 @@ def test_drawn_in_qgis_on_an_image_without_georeference(write_layer):
     assert any("y = 0" in text for text in said)
     in_pixels = read_features(write_layer([shapely.box(2, 3, 6, 5)], crs=None, name="pixels"))
     assert np.array_equal(in_pixels.rasterise(image, image.window), burnt)
+
+
+def test_points_become_true_circles_in_the_units_of_the_layer(grid, write_layer):
+    """E37: the area is that of the circle, wherever the image is."""
+    point = shapely.Point(EAST + 40, NORTH - 30)
+    said = []
+    labels = read_features(
+        write_layer([point, shapely.box(EAST, NORTH - 4, EAST + 4, NORTH)]), None, None, said.append, 7
+    )
+    found = labels.objects(grid, grid.window)
+    assert found.geometries[0].area * 4 == pytest.approx(np.pi * 49, rel=1e-3)
+    assert np.allclose(found.boxes, [[16.5, 11.5, 23.5, 18.5], [0, 0, 2, 2]]), "polygons stay as they are"
+    labels.require_areas()
+    assert labels.count == 2
+    assert said == []
+
+
+def test_circles_are_drawn_before_the_layer_is_transformed(grid, write_layer):
+    """A circle in degrees is an ellipse on the ground, and the user is told of the unit."""
+    from rasterio.warp import transform
+
+    lon, lat = (numbers[0] for numbers in transform("EPSG:32633", "EPSG:4326", [EAST + 40], [NORTH - 30]))
+    said = []
+    labels = read_features(
+        write_layer([shapely.Point(lon, lat)], crs="EPSG:4326"), None, None, said.append, 1e-4
+    )
+    xmin, ymin, xmax, ymax = labels.objects(grid, grid.window).boxes[0]
+    assert (ymax - ymin) * 2 == pytest.approx(22.2, rel=0.01), "1e-4 degrees of latitude are 11.1 m"
+    assert (xmax - xmin) == pytest.approx((ymax - ymin) * np.cos(np.radians(lat)), rel=0.01)
+    assert any("degrees" in text for text in said)
+
+
+def test_lines_become_strips(grid, write_layer):
+    line = shapely.LineString([(EAST + 20, NORTH - 30), (EAST + 60, NORTH - 30)])
+    labels = read_features(write_layer([line]), buffer_radius=4)
+    found = labels.objects(grid, grid.window)
+    assert found.geometries[0].area * 4 == pytest.approx(40 * 8 + np.pi * 16, rel=1e-3)
+
+
+def test_radius_on_polygons_is_ignored_and_said(write_layer):
+    said = []
+    labels = read_features(write_layer([pixels(0, 0, 2, 2)]), say=said.append, buffer_radius=5)
+    assert labels.bounds == (EAST, NORTH - 4, EAST + 4, NORTH)
+    assert any("BUFFER_RADIUS is ignored" in text for text in said)
+
+
+@pytest.mark.parametrize("radius", [0, -1, float("nan")])
+def test_radius_must_be_a_size(write_layer, radius):
+    with pytest.raises(ParameterError, match="BUFFER_RADIUS"):
+        read_features(write_layer([shapely.Point(EAST, NORTH)]), buffer_radius=radius)
+
+
+def test_points_without_radius_name_the_fix(write_layer):
+    with pytest.raises(DataError, match="BUFFER_RADIUS"):
+        read_features(write_layer([shapely.Point(EAST, NORTH)])).require_areas()
+
+
+def test_training_samples_name_and_colour_their_classes(write_layer):
+    """E15: the labelling pane writes Classname and Classvalue, and RED, GREEN, BLUE."""
+    path = write_layer(
+        [pixels(i, 0, 1, 1) for i in range(4)],
+        Classname=["Tree", "Car", "Tree", "Car"],
+        Classvalue=[4, 9, 4, 9],
+        RED=[0, 200, 0, 200],
+        GREEN=[255, 10, 255, 10],
+        BLUE=[1, 20, 1, 20],
+    )
+    expected = [ClassEntry(4, "Tree", (0, 255, 1)), ClassEntry(9, "Car", (200, 10, 20))]
+    assert list(read_features(path).classes) == expected
+    by_name = [ClassEntry(1, "Car", (200, 10, 20)), ClassEntry(2, "Tree", (0, 255, 1))]
+    assert list(read_features(path, "classname").classes) == by_name
+    schema = ClassSchema.parse("4, Oak\n9, Lorry")
+    assert read_features(path, None, schema).classes == schema
+
+
+def test_names_and_colours_that_are_not_one_per_class_are_not_taken(write_layer):
+    path = write_layer(
+        [pixels(i, 0, 1, 1) for i in range(3)],
+        value=[1, 1, 2],
+        class_name=["North", "South", "East"],
+        red=[1, 2, 3],
+        green=[1, 1, 1],
+        blue=[1, 1, 1],
+    )
+    assert list(read_features(path).classes) == [ClassEntry(1, "1"), ClassEntry(2, "2")]
+
+
+def test_an_empty_name_is_no_name(write_layer):
+    path = write_layer([pixels(i, 0, 1, 1) for i in range(2)], value=[1, 2], Class_Name=["Tree", " "])
+    assert [entry.name for entry in read_features(path).classes] == ["1", "2"]
+
+
+def test_two_classes_with_one_name_stay_two(write_layer):
+    said = []
+    path = write_layer([pixels(i, 0, 1, 1) for i in range(2)], classvalue=[1, 2], classname=["Tree", "Tree"])
+    labels = read_features(path, say=said.append)
+    assert [(entry.value, entry.name) for entry in labels.classes] == [(1, "Tree"), (2, "Tree (2)")]
+    assert any("'Tree'" in text for text in said)
+
+
+def test_nulls_in_the_class_field_are_left_out_and_counted(grid, write_layer):
+    said = []
+    path = write_layer(
+        [pixels(i * 3, 0, 1, 1) for i in range(4)], kind=np.array(["a", None, " ", "b"], object)
+    )
+    labels = read_features(path, "kind", say=said.append)
+    assert labels.count == 2
+    assert labels.objects(grid, grid.window).values.tolist() == [1, 2]
+    assert any("2 features" in text and "'kind'" in text for text in said)
+    numbers = write_layer([pixels(i * 3, 0, 1, 1) for i in range(2)], name="numbers", value=[np.nan, 3.0])
+    assert read_features(numbers).classes.values == (3,)
+
+
+def test_class_field_of_nothing_but_nulls_is_named(write_layer):
+    path = write_layer([pixels(0, 0, 1, 1)], kind=np.array([None], object))
+    with pytest.raises(DataError, match="empty 'kind'"):
+        read_features(path, "kind")
+
+
+def test_class_field_of_dates_is_named(write_layer):
+    path = write_layer([pixels(0, 0, 1, 1)], taken=np.array(["2020-01-01"], "datetime64[ms]"))
+    with pytest.raises(DataError, match=r"'taken'.*dates"):
+        read_features(path, "taken")
+
+
+@pytest.mark.parametrize("cell", [b"\x00\x01", ["a", "b"]])
+def test_class_field_of_binary_data_or_lists_is_named(cell):
+    column = np.array([cell, None], dtype=object)
+    with pytest.raises(DataError, match=r"'photo' of trees holds lists or binary"):
+        class_column(column, "photo", 2, None, "trees")
+
+
+def test_infinite_numbers_are_no_class_values(write_layer):
+    with pytest.raises(DataError, match="cannot be a class value"):
+        read_features(write_layer([pixels(0, 0, 1, 1)], value=[np.inf]))
+
+
+def test_a_feature_that_mixes_areas_and_lines_is_its_areas(grid, write_layer):
+    mixed = shapely.GeometryCollection(
+        [pixels(2, 2, 4, 4), shapely.LineString([(EAST, NORTH), (EAST + 80, NORTH - 60)])]
+    )
+    found = read_features(write_layer([mixed])).objects(grid, grid.window)
+    assert found.boxes.tolist() == [[2, 2, 6, 6]]
+    assert found.shares.tolist() == [1]
+
+
+def test_half_a_million_polygons_are_read_without_a_loop_over_them(monkeypatch):
+    """Loading looks at distinct cells, not at features."""
+    from imagerydl.labels import fields
+
+    count = 500_000
+    cleaned = []
+    clean = fields._clean
+    monkeypatch.setattr(fields, "_clean", lambda cell: cleaned.append(cell) or clean(cell))
+    column = np.array(["house", "barn", None, " 7"], dtype=object)[np.arange(count) % 4]
+    assigned = fields.class_column(column, "kind", count, None, "layer")
+    assert len(cleaned) == 4
+    assert np.bincount(assigned.values + 1).tolist() == [count // 4, 0, count // 4, count // 4, count // 4]
+    assert [entry.name for entry in assigned.classes] == ["7", "barn", "house"]
