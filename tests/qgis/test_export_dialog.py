@@ -63,7 +63,7 @@ def test_scripts_are_refused_by_name(tmp_path):
         "CROP_MODE": "BOUNDING_BOX",
         "OUT_FOLDER": str(tmp_path / "chips"),
     }
-    with pytest.raises(QgsProcessingException, match="CROP_MODE .*does not apply to METADATA_FORMAT=KITTI"):
+    with pytest.raises(QgsProcessingException, match=r"CROP_MODE .*does not apply to METADATA_FORMAT=KITTI"):
         processing.run("imagerydl:exporttrainingdata", values)
 
 
