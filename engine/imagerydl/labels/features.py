@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 import shapely
@@ -17,20 +17,19 @@ from ..errors import DataError, ParameterError
 from ..imagery.grid import Grid
 from .classes import ClassEntry, ClassSchema
 from .fields import choose_field, class_column, described_classes
-from .geometry import Placed, is_pixel_space, layer_on, read_layer, window_polygon
+from .geometry import LayerFile, Placed, check_shown, is_pixel_space, way_to, window_polygon
 from .objects import LabelObjects, clipped, to_pixels
+from .packed import PackedGeometries
 from .source import label_dtype
 
 #: Polygons with more vertices than this are cut to the window before they are burnt.
 _CUT_ABOVE = 200
 
-#: Features brought to pixels in one go when all are looked at.
-_AT_ONCE = 100_000
+#: Features looked at in one go to find out whether there is any.
+_LOOK = 256
 
 #: Segments of a quarter of a circle around a point: its area is exact to 0.04 %.
 _QUARTER_CIRCLE = 32
-
-_POLYGONAL = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 
 
 class _Located:
@@ -38,12 +37,10 @@ class _Located:
 
     Attributes:
         geometries: Their geometries there.
-        tree: Finds those near a chip.
     """
 
-    def __init__(self, geometries: np.ndarray, grid: Grid) -> None:
+    def __init__(self, geometries: PackedGeometries, grid: Grid) -> None:
         self.geometries = geometries
-        self.tree = shapely.STRtree(geometries)
         self._crs = grid.crs
         self._in_pixels = is_pixel_space(grid)
         # Area or length of the whole features, where it was asked for.
@@ -60,11 +57,16 @@ class _Located:
             self._crs = grid.crs
         return True
 
-    def sizes(self, features: np.ndarray) -> np.ndarray:
-        """Area of polygons, length of lines in map units, float64 ``[features]``; 0 for points."""
-        unknown = features[np.isnan(self._sizes[features])]
-        if len(unknown):
-            self._sizes[unknown] = _sizes(self.geometries[unknown])
+    def sizes(self, features: np.ndarray, geometries: np.ndarray) -> np.ndarray:
+        """Area of polygons, length of lines in map units, float64 ``[features]``; 0 for points.
+
+        Args:
+            features: Their positions.
+            geometries: The same features.
+        """
+        unknown = np.isnan(self._sizes[features])
+        if unknown.any():
+            self._sizes[features[unknown]] = _sizes(geometries[unknown])
         return self._sizes[features]
 
 
@@ -72,7 +74,7 @@ class FeatureLabels:
     """Features as labels; later features are drawn over earlier ones.
 
     Args:
-        geometries: The features ``[n]``, valid.
+        geometries: The features ``[n]``, valid: an array, or packed.
         values: Their class values ``[n]``, int32.
         classes: The classes.
         crs: The system of the geometries; None where it is not known.
@@ -91,13 +93,15 @@ class FeatureLabels:
 
     def __init__(
         self,
-        geometries: np.ndarray,
+        geometries: Union[np.ndarray, PackedGeometries],
         values: np.ndarray,
         classes: ClassSchema,
         crs: Optional[CRS],
         name: str,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
+        if not isinstance(geometries, PackedGeometries):
+            geometries = PackedGeometries([geometries])
         self._geometries = geometries
         self._values = values
         self._located: Optional[_Located] = None
@@ -107,9 +111,7 @@ class FeatureLabels:
         self.classes = classes
         self.count = len(geometries)
         self.max_value = int(values.max(initial=0))
-        # An image may have no row in a table: bounds of nothing are no numbers.
-        bounds = shapely.total_bounds(geometries).tolist() if len(geometries) else [float("nan")] * 4
-        self.bounds: tuple[float, float, float, float] = tuple(bounds)
+        self.bounds = geometries.bounds
         self.crs_name = crs.to_string() if crs else "no coordinate system"
 
     def require_areas(self) -> None:
@@ -118,7 +120,7 @@ class FeatureLabels:
         Raises:
             DataError: If nothing is left.
         """
-        areal = np.isin(shapely.get_type_id(self._geometries), _POLYGONAL)
+        areal = self._geometries.dimensions == 2
         if areal.all():
             return
         if not areal.any():
@@ -127,7 +129,7 @@ class FeatureLabels:
                 "Set BUFFER_RADIUS to make areas of them, or choose a metadata format without areas.",
             )
         self._say(f"{int((~areal).sum())} features of {self.name} without an area were left out.")
-        self._geometries, self._values = self._geometries[areal], self._values[areal]
+        self._geometries, self._values = self._geometries.select(areal), self._values[areal]
         self.count = len(self._geometries)
         self._located = None
 
@@ -136,11 +138,10 @@ class FeatureLabels:
         dtype = label_dtype(self.max_value)
         shape = (int(window.height), int(window.width))
         located, box = self._on(grid), window_polygon(grid, window)
-        # Tree results come in no particular order; drawing has one.
-        hits = np.sort(located.tree.query(box))
+        hits = located.geometries.near(box.bounds)
         if not len(hits):
             return np.zeros(shape, dtype=dtype)
-        geometries = _cut(located.geometries[hits], box)
+        geometries = _cut(located.geometries.take(hits), box)
         inside = shapely.get_dimensions(geometries) == 2
         if not inside.any():
             return np.zeros(shape, dtype=dtype)
@@ -155,7 +156,7 @@ class FeatureLabels:
         """The features that share an area (lines: a length) with ``window``, in the order of the layer."""
         located = self._on(grid)
         outline = window_polygon(grid, window)
-        return self._objects(located, np.sort(located.tree.query(outline)), grid, window, outline)
+        return self._objects(located, located.geometries.near(outline.bounds), grid, window, outline)
 
     def object_of(self, feature: int, grid: Grid, window: Window) -> LabelObjects:
         """What ``window`` shows of one feature, by its position among all: one object, or none."""
@@ -167,9 +168,7 @@ class FeatureLabels:
 
         Rows are (xmin, ymin, xmax, ymax); NaN for features that cannot be shown there.
         """
-        geometries = self._on(grid).geometries
-        parts = range(0, len(geometries), _AT_ONCE)
-        pixels = (to_pixels(geometries[part : part + _AT_ONCE], grid.transform) for part in parts)
+        pixels = (to_pixels(part, grid.transform) for part in self._on(grid).geometries.batches())
         return np.concatenate([np.empty((0, 4)), *(shapely.bounds(part).reshape(-1, 4) for part in pixels)])
 
     def _objects(
@@ -178,21 +177,28 @@ class FeatureLabels:
         if not len(hits):
             return LabelObjects.empty()
         transform = grid.window_transform(window)
-        whole = located.geometries[hits]
+        whole = located.geometries.take(hits)
         near = _cut(whole, outline)
         shapes, inside = clipped(to_pixels(near, transform), int(window.width), int(window.height))
         # What was cut to the surroundings of the chip may look whole, but is not.
         inside &= (near is whole) | (shapely.get_num_coordinates(near) == shapely.get_num_coordinates(whole))
         seen = ~shapely.is_missing(shapes)
-        shapes, inside, hits = shapes[seen], inside[seen], hits[seen]
-        return LabelObjects(
-            self._values[hits], shapes, _shares(located, shapes, inside, hits, transform), hits
-        )
+        shapes, inside, hits, whole = shapes[seen], inside[seen], hits[seen], whole[seen]
+        shares = np.ones(len(hits))
+        cut = ~inside & (shapely.get_dimensions(shapes) > 0)
+        if cut.any():
+            # On the map: pixels need not be square, and lengths would change.
+            visible = _sizes(_turned_back(shapes[cut], transform))
+            shares[cut] = np.minimum(visible / located.sizes(hits[cut], whole[cut]), 1.0)
+        return LabelObjects(self._values[hits], shapes, shares, hits)
 
     def has_features(self, grid: Grid, window: Window) -> bool:
         """Whether any feature touches ``window``."""
-        box = window_polygon(grid, window)
-        return bool(len(self._on(grid).tree.query(box, predicate="intersects")))
+        located, box = self._on(grid).geometries, window_polygon(grid, window)
+        hits = located.near(box.bounds)
+        # The first ones decide as a rule: a whole image may hold very many.
+        parts = (hits[start : start + _LOOK] for start in range(0, len(hits), _LOOK))
+        return any(shapely.intersects(located.take(part), box).any() for part in parts)
 
     def overlaps(self, grid: Grid) -> bool:
         """Whether any feature touches ``grid``."""
@@ -210,9 +216,16 @@ class FeatureLabels:
         if located is None or not located.fits(grid):
             # Images come in order: one system at a time is enough, and keeps memory flat.
             self._located = None
-            located = _Located(layer_on(self, self._geometries, grid, self._say), grid)
-            self._located = located
+            located = self._located = _Located(self._brought_to(grid), grid)
         return located
+
+    def _brought_to(self, grid: Grid) -> PackedGeometries:
+        move = way_to(self, self.bounds, grid, self._say) if self.count else None
+        if move is None:
+            return self._geometries
+        result = self._geometries.mapped(move)
+        check_shown(self, result.dimensions >= 0, grid, self._say)
+        return result
 
 
 def read_features(
@@ -235,50 +248,58 @@ def read_features(
         ParameterError: If the layer has no such field, or the radius is not above 0.
         DataError: If the layer cannot be read, or holds no usable label.
     """
-    if buffer_radius is not None and not buffer_radius > 0:
-        raise ParameterError(
-            f"BUFFER_RADIUS is {buffer_radius:g}.", "Give a radius above 0, or leave it out."
-        )
-    layer = read_layer(path)
-    name, total = layer.name, len(layer.geometries)
+    if buffer_radius is not None:
+        _check_radius(buffer_radius)
+    layer = LayerFile(path)
+    name = layer.name
     chosen = choose_field(layer.fields, field, name)
-    column = layer.read_field(chosen)[layer.usable] if chosen else None
-    assigned = class_column(column, chosen, total, schema, name)
+    geometries = PackedGeometries(layer.geometries())
+    assigned = class_column(
+        layer.read_field(chosen) if chosen else None, chosen, len(geometries), schema, name
+    )
     keep = assigned.values >= 0
-    if total and not keep.any():
+    if not keep.any():
         raise DataError(
             f"Every feature of {name} has an empty {chosen!r}.", "Fill it in, or name another field."
         )
-    for text in (*layer.notes, *_empty_note(name, chosen, int(total - keep.sum()))):
+    for text in (*layer.notes, *_empty_note(name, chosen, int((~keep).sum()))):
         say(text)
-    geometries, values, classes = layer.geometries[keep], assigned.values[keep], assigned.classes
-    if column is not None and schema is None:
+    geometries, values, classes = geometries.select(keep), assigned.values[keep], assigned.classes
+    if chosen and schema is None:
         classes = described_classes(
-            classes, values, layer.fields, lambda other: layer.read_field(other)[layer.usable][keep], say
+            classes, values, layer.fields, lambda other: layer.read_field(other)[keep], say
         )
     if buffer_radius is not None:
-        geometries = buffered(geometries, buffer_radius, layer, say)
+        geometries = _buffered_all(geometries, buffer_radius, layer, say)
     return FeatureLabels(geometries, values, classes, layer.crs, name, say)
 
 
-def buffered(
-    geometries: np.ndarray, radius: float, layer: Placed, say: Callable[[str], None] = lambda text: None
-) -> np.ndarray:
-    """Points and lines ``[n]`` of ``layer`` as areas; polygons stay as they are.
-
-    The radius is in units of the layer's own system, in which points become true circles.
-
-    Raises:
-        ParameterError: If the radius is not above 0.
-    """
+def _check_radius(radius: float) -> None:
     if not radius > 0:
         raise ParameterError(f"BUFFER_RADIUS is {radius:g}.", "Give a radius above 0, or leave it out.")
-    thin = np.isin(shapely.get_dimensions(geometries), (0, 1))
-    if not thin.any():
+
+
+def _buffered_all(
+    geometries: PackedGeometries, radius: float, layer: Placed, say: Callable[[str], None]
+) -> PackedGeometries:
+    if (geometries.dimensions == 2).all():
         say(f"BUFFER_RADIUS is ignored: {layer.name} holds polygons only.")
         return geometries
     if layer.crs is not None and layer.crs.is_geographic:
         say(f"BUFFER_RADIUS of {radius:g} is in degrees, the unit of {layer.name}.")
+    return geometries.mapped(lambda part: buffered(part, radius))
+
+
+def buffered(geometries: np.ndarray, radius: float) -> np.ndarray:
+    """Points and lines ``[n]`` as areas; polygons stay as they are.
+
+    In the system of the layer points become true circles.
+
+    Raises:
+        ParameterError: If the radius is not above 0.
+    """
+    _check_radius(radius)
+    thin = np.isin(shapely.get_dimensions(geometries), (0, 1))
     result = geometries.copy()
     result[thin] = shapely.buffer(geometries[thin], radius, quad_segs=_QUARTER_CIRCLE)
     return result
@@ -290,18 +311,10 @@ def _sizes(geometries: np.ndarray) -> np.ndarray:
     return np.where(areal, shapely.area(geometries), shapely.length(geometries))
 
 
-def _shares(
-    located: _Located, shapes: np.ndarray, inside: np.ndarray, hits: np.ndarray, transform: Affine
-) -> np.ndarray:
-    """Visible part of each feature, float64 ``[n]``: size of its shape on the map by that of the whole."""
-    shares = np.ones(len(hits))
-    cut = ~inside & (shapely.get_dimensions(shapes) > 0)
-    if not cut.any():
-        return shares
+def _turned_back(shapes: np.ndarray, transform: Affine) -> np.ndarray:
+    """Shapes in pixels in the size and direction they have on the map."""
     linear = np.array([[transform.a, transform.d], [transform.b, transform.e]])
-    on_map = shapely.transform(shapes[cut], lambda pixels: pixels @ linear)
-    shares[cut] = np.minimum(_sizes(on_map) / located.sizes(hits[cut]), 1.0)
-    return shares
+    return shapely.transform(shapes, lambda pixels: pixels @ linear)
 
 
 def _empty_note(name: str, field: str, count: int) -> tuple[str, ...]:

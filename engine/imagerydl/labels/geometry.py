@@ -1,13 +1,13 @@
 """Vector layers for chips: reading, repairing, bringing into an image's system.
 
-Works with bare arrays of geometries (pyogrio and shapely); a layer is held in memory, once.
+Works with bare arrays of geometries (pyogrio and shapely).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Optional, Protocol
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Optional, Protocol
 
 import numpy as np
 import pyogrio
@@ -23,6 +23,10 @@ from .coordinates import transform_box, transform_points
 from .repair import largest_dimension, repaired
 from .source import split_layer_name
 
+#: Features read in one go, from files in which reading can start anywhere.
+_PART = 50_000
+_READ_IN_PARTS = ("GPKG", "ESRI Shapefile", "OpenFileGDB")
+
 
 class Placed(Protocol):
     """Something that lies in a coordinate system.
@@ -36,33 +40,94 @@ class Placed(Protocol):
     crs: Optional[CRS]
 
 
-@dataclass(frozen=True)
-class Layer:
-    """The usable features of a vector layer.
+class LayerFile:
+    """A vector layer whose features are read in parts, so that millions need little memory at once.
+
+    Args:
+        path: ``file`` or ``file|layername=NAME``.
+        what: What to call it in errors.
 
     Attributes:
-        path: The file.
-        layer: Layer within the file; None for the first one.
         name: What to call it in messages.
         fields: Names of its attribute fields.
         crs: None where the layer does not say.
+        usable: Which features have a usable geometry, bool ``[features]``; known once all were read.
+        notes: What was repaired or left out, for the user; known once all were read.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+
+    def __init__(self, path: str, what: str = "label layer") -> None:
+        self._file, self._layer = split_layer_name(path)
+        self._what = what
+        self.name = self._layer or self._file
+        info = self._read(pyogrio.read_info)
+        if info["geometry_type"] is None:
+            raise DataError(
+                f"The {what} {self.name} is a table without geometries.", "Give a layer with polygons."
+            )
+        self.fields = tuple(str(field) for field in info["fields"])
+        self.crs = _crs(info.get("crs"), self.name)
+        self.usable = np.empty(0, dtype=bool)
+        self.notes: tuple[str, ...] = ()
+        self._part = _PART if info.get("driver") in _READ_IN_PARTS else None
+
+    def geometries(self) -> Iterator[np.ndarray]:
+        """The usable geometries, valid and in two dimensions, in arrays.
+
+        Raises:
+            DataError: If there is none.
+        """
+        flags, repairs, start = [], 0, 0
+        while True:
+            wkb = self._read(pyogrio.raw.read, columns=[], skip_features=start, max_features=self._part)[2]
+            geometries, usable, wrong = _usable(wkb)
+            flags.append(usable)
+            repairs += wrong
+            start += len(wkb)
+            yield geometries
+            if self._part is None or len(wkb) < self._part:
+                break
+        self.usable = np.concatenate(flags)
+        missing = int((~self.usable).sum())
+        if not self.usable.any():
+            empty = f"has no usable geometry in its {missing} features" if missing else "is empty"
+            raise DataError(f"The {self._what} {self.name} {empty}.", "Draw labels, or choose another layer.")
+        notes = (
+            (missing, f"{missing} features of {self.name} without a geometry were left out."),
+            (repairs, f"{repairs} invalid geometries of {self.name} were repaired."),
+        )
+        self.notes = tuple(text for count, text in notes if count)
+
+    def read_field(self, name: str) -> np.ndarray:
+        """Cells of one attribute field, one per usable feature."""
+        return self._read(pyogrio.raw.read, columns=[name], read_geometry=False)[3][0][self.usable]
+
+    def _read(self, read: Callable[..., Any], **options: Any) -> Any:
+        try:
+            return read(self._file, layer=self._layer, **options)
+        except (DataSourceError, DataLayerError, ValueError) as error:
+            raise DataError(
+                f"The {self._what} {self.name} cannot be read ({error}).", "Give a vector layer."
+            ) from error
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The usable features of a vector layer, all at once.
+
+    Attributes:
+        name: What to call it in messages.
+        crs: None where the layer does not say.
         geometries: Valid, non-empty 2D geometries ``[usable features]``.
-        usable: Which of the layer's features those are, bool ``[features]``.
         notes: What was repaired or left out, for the user.
     """
 
-    path: str
-    layer: Optional[str]
     name: str
-    fields: tuple[str, ...]
     crs: Optional[CRS]
     geometries: np.ndarray
-    usable: np.ndarray
-    notes: tuple[str, ...] = field(default=())
-
-    def read_field(self, name: str) -> np.ndarray:
-        """Cells of one attribute field, one per feature of the file."""
-        return pyogrio.raw.read(self.path, layer=self.layer, columns=[name], read_geometry=False)[3][0]
+    notes: tuple[str, ...] = ()
 
 
 def read_layer(path: str, what: str = "label layer") -> Layer:
@@ -71,20 +136,9 @@ def read_layer(path: str, what: str = "label layer") -> Layer:
     Raises:
         DataError: If it cannot be read or holds no usable feature.
     """
-    file, layer_name = split_layer_name(path)
-    try:
-        meta, _, wkb, _ = pyogrio.raw.read(file, layer=layer_name, columns=[])
-        fields = tuple(str(name) for name in pyogrio.read_info(file, layer=layer_name)["fields"])
-    except (DataSourceError, DataLayerError, ValueError) as error:
-        raise DataError(f"The {what} {path} cannot be read ({error}).", "Give a vector layer.") from error
-    name = layer_name or file
-    if wkb is None:
-        raise DataError(f"The {what} {name} is a table without geometries.", "Give a layer with polygons.")
-    geometries, usable, notes = _usable(wkb, name)
-    if not usable.any():
-        empty = "is empty" if not len(wkb) else f"has no usable geometry in its {len(wkb)} features"
-        raise DataError(f"The {what} {name} {empty}.", "Draw labels, or choose another layer.")
-    return Layer(file, layer_name, name, fields, _crs(meta.get("crs"), name), geometries, usable, notes)
+    file = LayerFile(path, what)
+    geometries = np.concatenate(list(file.geometries()))
+    return Layer(file.name, file.crs, geometries, file.notes)
 
 
 def _crs(text: Optional[str], name: str) -> Optional[CRS]:
@@ -99,23 +153,20 @@ def _crs(text: Optional[str], name: str) -> Optional[CRS]:
         ) from error
 
 
-def _usable(wkb: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Valid 2D geometries, which features they are, and what was done to get there."""
+def _usable(wkb: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Valid 2D geometries, which features they are, and how many were repaired."""
     geometries = shapely.from_wkb(wkb, on_invalid="ignore")
-    geometries = shapely.force_2d(geometries)
+    if shapely.has_z(geometries).any() or shapely.has_m(geometries).any():
+        geometries = shapely.force_2d(geometries)
     present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
-    wrong = present & ~shapely.is_valid(geometries)
-    geometries = repaired(geometries)
+    sound = shapely.is_valid(geometries) | ~present
+    if not sound.all():
+        geometries = repaired(geometries)
     mixed = present & (shapely.get_type_id(geometries) == shapely.GeometryType.GEOMETRYCOLLECTION)
     if mixed.any():
         geometries[mixed] = [largest_dimension(geometry) for geometry in geometries[mixed]]
     usable = present & ~shapely.is_empty(geometries)
-    notes = []
-    if len(usable) - usable.sum():
-        notes.append(f"{len(usable) - usable.sum()} features of {name} without a geometry were left out.")
-    if wrong.any():
-        notes.append(f"{int(wrong.sum())} invalid geometries of {name} were repaired.")
-    return geometries[usable], usable, tuple(notes)
+    return geometries[usable], usable, int((~sound).sum())
 
 
 def layer_on(
@@ -130,40 +181,86 @@ def layer_on(
     """
     if not len(geometries):
         return geometries
+    move = way_to(layer, tuple(shapely.total_bounds(geometries)), grid, say)
+    if move is None:
+        return geometries
+    result = move(geometries)
+    check_shown(layer, ~shapely.is_empty(result), grid, say)
+    return result
+
+
+def way_to(
+    layer: Placed,
+    bounds: tuple[float, float, float, float],
+    grid: Grid,
+    say: Callable[[str], None] = lambda text: None,
+) -> Optional[Callable[[np.ndarray], np.ndarray]]:
+    """How geometries of ``layer``, which lie in ``bounds``, come into the coordinates of ``grid``.
+
+    Returns:
+        A function of geometries ``[n]``, which makes empty what cannot be shown; None where they
+        are there already.
+
+    Raises:
+        DataError: If the layer has no coordinate system and the grid has one.
+    """
     if grid.crs is None:
-        return _without_crs(layer, geometries, grid, say)
+        return _way_without_crs(layer, bounds, grid, say)
     if layer.crs is None:
         raise DataError(
             f"{layer.name} has no coordinate system, the image has {grid.crs.to_string()}.",
             "Assign the right coordinate system to the layer.",
         )
-    if layer.crs == grid.crs:
-        return geometries
+    source, target = layer.crs, grid.crs
+    return None if source == target else lambda geometries: _transformed(source, target, geometries)
+
+
+def _transformed(source: CRS, target: CRS, geometries: np.ndarray) -> np.ndarray:
     coordinates = shapely.get_coordinates(geometries)
-    moved = np.column_stack(transform_points(layer.crs, grid.crs, coordinates[:, 0], coordinates[:, 1]))
+    moved = np.column_stack(transform_points(source, target, coordinates[:, 0], coordinates[:, 1]))
     result = shapely.set_coordinates(geometries.copy(), moved)
     outside = ~np.isfinite(shapely.bounds(result)).all(axis=1)
-    if outside.all():
-        raise DataError(
-            f"The coordinates of {layer.name} cannot be those of {layer.crs.to_string()}, the system it "
-            f"states: none can be shown in {grid.crs.to_string()}.",
-            "Assign the right coordinate system to the layer.",
-        )
-    if outside.any():
-        say(f"{int(outside.sum())} features of {layer.name} cannot be shown in {grid.crs.to_string()}.")
-        result[outside] = shapely.GeometryCollection()
+    result[outside] = shapely.GeometryCollection()
     return result
 
 
-def _without_crs(layer: Placed, geometries: np.ndarray, grid: Grid, say: Callable[[str], None]) -> np.ndarray:
+def check_shown(
+    layer: Placed, shown: np.ndarray, grid: Grid, say: Callable[[str], None] = lambda text: None
+) -> None:
+    """Tell how many features could not be brought to ``grid``.
+
+    Args:
+        layer: Where they are from.
+        shown: Which could, bool ``[n]``.
+        grid: Where they were to go.
+        say: Receives the number.
+
+    Raises:
+        DataError: If none could.
+    """
+    if shown.all():
+        return
+    system = grid.crs.to_string() if grid.crs else "the image"
+    if not shown.any():
+        raise DataError(
+            f"The coordinates of {layer.name} cannot be those of {layer.crs.to_string()}, the system it "
+            f"states: none can be shown in {system}.",
+            "Assign the right coordinate system to the layer.",
+        )
+    say(f"{int((~shown).sum())} features of {layer.name} cannot be shown in {system}.")
+
+
+def _way_without_crs(
+    layer: Placed, bounds: tuple[float, float, float, float], grid: Grid, say: Callable[[str], None]
+) -> Optional[Callable[[np.ndarray], np.ndarray]]:
     if layer.crs is not None:
         say(f"The image has no coordinate system: coordinates of {layer.name} are taken as the image's own.")
-    ymin, ymax = shapely.total_bounds(geometries)[[1, 3]]
+    _, ymin, _, ymax = bounds
     if not is_pixel_space(grid) or ymax > 0 or ymin == 0:
-        return geometries
+        return None
     # QGIS shows an image without georeference below the x axis: rows count downwards from 0.
     say(f"{layer.name} lies below y = 0, as drawn in QGIS on an image without georeference; y is row -y.")
-    return shapely.transform(geometries, lambda xy: xy * (1, -1))
+    return lambda geometries: shapely.transform(geometries, lambda xy: xy * (1, -1))
 
 
 def is_pixel_space(grid: Grid) -> bool:

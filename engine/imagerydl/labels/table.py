@@ -138,7 +138,7 @@ class LabelTable:
                 )
             drawn = shapely.force_2d(drawn)
             if buffer_radius is not None:
-                drawn = buffered(drawn, buffer_radius, self, self._say)
+                drawn = buffered(drawn, buffer_radius)
             shapes, reasons = usable_shapes(drawn)
         for reason, count in reasons.items():
             if count:
