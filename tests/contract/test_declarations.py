@@ -154,3 +154,13 @@ def test_declarations_need_the_standard_library_alone():
     command = [sys.executable, "-I", "-S", "-c", SHADOWED, str(ROOT / "engine")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == ",".join(tools.TOOL_IDS), done.stderr
+
+
+@each_param
+def test_what_a_parameter_applies_to_exists(tool, param):
+    for key, keywords in param.only_with:
+        deciding = tool.param(key)
+        assert deciding.kind is Kind.CHOICE
+        assert keywords
+        assert set(keywords) <= set(deciding.choices)
+        assert not param.is_required, "it could not be left out where it does not apply"

@@ -95,3 +95,34 @@ def test_a_tool_refuses_missing_and_unknown_parameters_by_name():
         TOOL.coerce({})
     with pytest.raises(ParameterError, match=r"no parameter TILE_SIZE.*It takes IN_RASTER, SIZE"):
         TOOL.coerce({"IN_RASTER": "a.tif", "TILE_SIZE": 1})
+
+
+CHOOSY = Tool(
+    id="choosy",
+    command="choosy",
+    title="Choosy",
+    group="Test",
+    summary="A toy.",
+    description="A toy.",
+    params=(
+        Param("FORMAT", Kind.CHOICE, "Format", "Which.", default="BOXES", choices=("BOXES", "TILES")),
+        Param(
+            "CROP", Kind.BOOLEAN, "Crop", "Tiles only.", default=False, only_with=(("FORMAT", ("TILES",)),)
+        ),
+        Param(
+            "FIELDS", Kind.RASTERS, "More", "Tiles only.", optional=True, only_with=(("FORMAT", ("TILES",)),)
+        ),
+    ),
+    results=(),
+    run=lambda job, reporter: {},
+)
+
+
+def test_what_does_not_apply_to_a_choice_is_refused_by_name():
+    assert CHOOSY.coerce({"FORMAT": "tiles", "CROP": True})["CROP"] is True
+    assert CHOOSY.coerce({"CROP": False, "FIELDS": []}) == {"FORMAT": "BOXES", "CROP": False, "FIELDS": []}
+    with pytest.raises(ParameterError, match=r"CROP \(Crop\) does not apply to FORMAT=BOXES") as caught:
+        CHOOSY.coerce({"CROP": True})
+    assert "It applies to TILES" in str(caught.value)
+    with pytest.raises(ParameterError, match="FIELDS"):
+        CHOOSY.coerce({"FIELDS": "a.tif"})

@@ -15,6 +15,7 @@ from qgis.core import (
     QgsProperty,
     QgsRectangle,
     QgsReferencedRectangle,
+    QgsVectorLayer,
 )
 from samples import squares, write_raster
 
@@ -37,6 +38,7 @@ TYPES = {
     "EXTENT": "extent",
     "CELL_SIZE": "number",
     "OUT_RASTER": "rasterDestination",
+    "OUT_FEATURES": "vectorDestination",
     "OUT_FOLDER": "folderDestination",
     "OUT_FILE": "fileDestination",
 }
@@ -204,3 +206,23 @@ def test_a_raster_format_the_engine_does_not_write_is_refused(toys):
     acceptable, message = check(toys.algorithm("quicktoy").create(), OUT_RASTER="classes.jp2")
     assert not acceptable
     assert "jp2" in message
+
+
+def test_a_vector_output_is_a_file_that_loads(tmp_path):
+    """Given a name, or a temporary one of the layer's usual format."""
+    named = processing.run("toys:quicktoy", {"OUT_FEATURES": str(tmp_path / "outlines.geojson")})
+    layer = QgsVectorLayer(named["OUT_FEATURES"], "outlines", "ogr")
+    assert layer.isValid()
+    assert layer.featureCount() == 1
+    temporary = processing.run("toys:quicktoy", {"OUT_FEATURES": "TEMPORARY_OUTPUT"})["OUT_FEATURES"]
+    assert temporary.endswith(".gpkg")
+
+
+def test_a_table_without_geometry_is_a_layer(tmp_path):
+    """Label tables have none; the job gets the file."""
+    table = tmp_path / "boxes.csv"
+    table.write_text("image,xmin\na.jpg,3\n")
+    layer = QgsVectorLayer(str(table), "boxes", "ogr")
+    assert not layer.isSpatial()
+    assert job_of(LAYER=layer)["LAYER"] == str(table)
+    assert job_of(LAYER=str(table))["LAYER"] == str(table)

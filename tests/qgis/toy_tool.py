@@ -12,6 +12,11 @@ import time
 from pathlib import Path
 from types import ModuleType
 
+_POINT = (
+    '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {},'
+    ' "geometry": {"type": "Point", "coordinates": [30, 50]}}]}'
+)
+
 
 def run(job, reporter):
     """Act out ``ACTION`` and give back what arrived, as JSON text in ``SEEN``."""
@@ -25,6 +30,9 @@ def run(job, reporter):
         Path(job["OUT_RASTER"]).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(job["RASTER"], job["OUT_RASTER"])
         results["OUT_RASTER"] = job["OUT_RASTER"]
+    if job["OUT_FEATURES"]:
+        Path(job["OUT_FEATURES"]).write_text(_POINT, encoding="utf-8")
+        results["OUT_FEATURES"] = job["OUT_FEATURES"]
     if job["OUT_FOLDER"]:
         Path(job["OUT_FOLDER"]).mkdir(parents=True, exist_ok=True)
         results["OUT_FOLDER"] = job["OUT_FOLDER"]
@@ -129,6 +137,7 @@ def make_tool(tool: ModuleType, errors: ModuleType, needs_runtime: bool = True):
         param("EXTENT", kind.EXTENT, "Extent", "A part.", optional=True),
         param("CELL_SIZE", kind.NUMBER, "Cell size", "Units of the CRS.", optional=True, minimum=0),
         param("OUT_RASTER", kind.OUT_RASTER, "Copy", "A raster.", optional=True),
+        param("OUT_FEATURES", kind.OUT_FEATURES, "Outlines", "A vector layer.", optional=True),
         param("OUT_FOLDER", kind.OUT_FOLDER, "Chips", "A folder.", optional=True),
         param("OUT_FILE", kind.OUT_FILE, "Report", "A file.", optional=True, extension="html"),
     )

@@ -36,19 +36,33 @@ PICTURES = Path(os.environ["IMAGERYDL_PICTURES"])
 LOG = Path(os.environ["IMAGERYDL_PICTURES_LOG"])
 SCRATCH = LOG.parent / "tmp"
 
-#: Values shown in the dialogs: the ones of the first steps in the README.
-DIALOGS = {
-    "exporttrainingdata": {
-        "TILE_SIZE_X": 256, "TILE_SIZE_Y": 256, "STRIDE_X": 128, "STRIDE_Y": 128,
-        "CLASS_VALUE_FIELD": "class", "OUT_FOLDER": "/data/town/chips",
-        "CLASS_SCHEMA": "1, building, #c8743c\n2, road, #7a7a7a\n3, tree, #5fa55a\n4, water, #3b8ea5",
-    },
-    "trainmodel": {"IN_FOLDER": "/data/town/chips", "OUT_FOLDER": "/data/town/model", "MAX_EPOCHS": 20},
-    "classifypixels": {
-        "IN_MODEL_DEFINITION": "/data/town/model/model.dlpk",
-        "OUT_CLASSIFIED_RASTER": "/data/town/classified.tif",
-    },
+_EXPORT = {
+    "TILE_SIZE_X": 256, "TILE_SIZE_Y": 256, "STRIDE_X": 128, "STRIDE_Y": 128,
+    "CLASS_VALUE_FIELD": "class", "OUT_FOLDER": "/data/town/chips",
+    "CLASS_SCHEMA": "1, building, #c8743c\n2, road, #7a7a7a\n3, tree, #5fa55a\n4, water, #3b8ea5",
 }  # fmt: skip
+
+#: Dialogs by picture: the tool, and the values shown, which are those of the first steps in the README.
+DIALOGS = {
+    "exporttrainingdata": ("exporttrainingdata", {**_EXPORT, "METADATA_FORMAT": "Classified_Tiles"}),
+    "exporttrainingdata-kitti": ("exporttrainingdata", {**_EXPORT, "METADATA_FORMAT": "KITTI_rectangles"}),
+    "exporttrainingdata-labeled": ("exporttrainingdata", {**_EXPORT, "METADATA_FORMAT": "Labeled_Tiles"}),
+    "exporttrainingdata-panoptic": (
+        "exporttrainingdata",
+        {**_EXPORT, "METADATA_FORMAT": "Panoptic_Segmentation"},
+    ),
+    "trainmodel": (
+        "trainmodel",
+        {"IN_FOLDER": "/data/town/chips", "OUT_FOLDER": "/data/town/model", "MAX_EPOCHS": 20},
+    ),
+    "classifypixels": (
+        "classifypixels",
+        {
+            "IN_MODEL_DEFINITION": "/data/town/model/model.dlpk",
+            "OUT_CLASSIFIED_RASTER": "/data/town/classified.tif",
+        },
+    ),
+}
 
 
 def say(text: str) -> None:
@@ -111,7 +125,7 @@ def picture_toolbox() -> None:
     dock.hide()
 
 
-def picture_dialog(tool_id: str, values: dict[str, object]) -> None:
+def picture_dialog(name: str, tool_id: str, values: dict[str, object]) -> None:
     """One dialog, high enough to show every parameter that is not advanced."""
     dialog = processing.createAlgorithmDialog(f"imagerydl:{tool_id}", values)
     dialog.show()
@@ -130,7 +144,7 @@ def picture_dialog(tool_id: str, values: dict[str, object]) -> None:
     for line in dialog.findChildren(QLineEdit):
         line.deselect()
     wait(1200)
-    save(dialog, f"dialog-{tool_id}.png")
+    save(dialog, f"dialog-{name}.png")
     dialog.close()
 
 
@@ -145,8 +159,8 @@ def take() -> None:
             "exporttrainingdata": {"IN_RASTER": [raster.id()], "IN_CLASS_DATA": labels.id()},
             "classifypixels": {"IN_RASTER": [raster.id()]},
         }
-        for tool_id, values in DIALOGS.items():
-            picture_dialog(tool_id, {**layers.get(tool_id, {}), **values})
+        for name, (tool_id, values) in DIALOGS.items():
+            picture_dialog(name, tool_id, {**layers.get(tool_id, {}), **values})
         say("done")
     except Exception:  # noqa: BLE001 - an uncaught one would open a dialog and wait for ever
         say(traceback.format_exc())
