@@ -6,6 +6,7 @@ import shutil
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock, get_ident
@@ -99,7 +100,7 @@ class Exporter:
             DataError: If no chip comes out.
             CancelledError: What was written stays, and the next run goes on from there.
         """
-        header = {"version": 1, "fingerprint": fingerprint}
+        header = {"version": 1, "fingerprint": fingerprint, "first_index": self._first_index}
         if not self._journal.matches(header):
             # What another export left here goes.
             shutil.rmtree(self._root, ignore_errors=True)
@@ -124,18 +125,21 @@ class Exporter:
         result = self._sum_up(footprints)
         self._reporter.progress("Summing up", self._written, self._written, "chips", span=_SUM_SPAN)
         self._journal.path.unlink()
+        self._warn_of_empty_parts(result)
         left_out = f"; left out: {self._describe_skipped()}" if self._skipped else ""
         self._reporter.message(f"{self._written} chips of {self._plan.frames} tiles written{left_out}.")
         return result
 
     def _cut_from(self, done: int) -> None:
-        for task, outcome in _in_order(self._plan, self._root, self._workers, self._tasks(done)):
-            if isinstance(outcome, str):
-                self._skipped[outcome] += 1
-            else:
-                self._written += 1
-                self._journal.add(replace(outcome, skipped=dict(self._skipped)))
-            self._tell_progress(task.index + 1 - self._first_index)
+        # Closed at once when a run is cancelled: no thread writes on while the notes are summed up.
+        with closing(_in_order(self._plan, self._root, self._workers, self._tasks(done))) as outcomes:
+            for task, outcome in outcomes:
+                if isinstance(outcome, str):
+                    self._skipped[outcome] += 1
+                else:
+                    self._written += 1
+                    self._journal.add(replace(outcome, skipped=dict(self._skipped)))
+                self._tell_progress(task.index + 1 - self._first_index)
 
     def _tasks(self, done: int) -> Iterator[_Task]:
         """Every chip to cut but the first ``done``."""
@@ -193,7 +197,6 @@ class Exporter:
         next_index = self._first_index + self._plan.frames
         for folder in folders.values():
             folder.finish(self._journal, classes, next_index)
-        self._warn_of_empty_parts(folders)
         if layer is not None:
             layer.write(footprints, self._plan.items[0].grid.crs, classes)
         return ExportResult(self._written, classes, {name: folders[name].count for name in sorted(folders)})
@@ -231,10 +234,10 @@ class Exporter:
             self._reporter.warning(f"The labels hold class values that the class schema lacks: {names}.")
         return lenient_schema([*listed, *extra])
 
-    def _warn_of_empty_parts(self, folders: dict[str, ChipFolder]) -> None:
+    def _warn_of_empty_parts(self, result: ExportResult) -> None:
         split = self._plan.settings.split
         for part, share in zip(PARTS, split.shares if split else ()):
-            if share and not any(name.split("/")[0] == part for name in folders):
+            if share and not any(name.split("/")[0] == part for name in result.chips_by_folder):
                 self._reporter.warning(
                     f"No chip went to {part}: there are too few blocks or images to divide. "
                     "Give a smaller SPLIT_BLOCK_SIZE, or another SEED."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -30,6 +30,21 @@ ORIGINAL_NAME = "OriginalName"
 #: Extensions of chips and label chips.
 CHIP_EXTENSIONS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".mrf")
 
+#: Extensions of label files, where they are no rasters.
+_LABEL_EXTENSIONS = {
+    "KITTI_rectangles": (".txt",),
+    "PASCAL_VOC_rectangles": (".xml",),
+    "Labeled_Tiles": (".xml",),
+    "MultiLabeled_Tiles": (".xml",),
+    "YOLO": (".txt",),
+}
+
+#: Folders of an export that was divided; each is a complete one.
+_DIVISIONS = ("train", "validation", "test")
+
+#: Folders of the two sides of a CycleGAN export; each is a complete one.
+SIDES = ("A", "B")
+
 _EXPORT_AGAIN = "Give the folder that Export Training Data wrote, or export it again."
 
 
@@ -39,7 +54,7 @@ class ChipPair:
 
     Attributes:
         image: The chip.
-        label: Its label; None where the format has none, or where it is missing.
+        label: Its label file; None where the format has none for each chip, or where it is missing.
         second: The chip of the second raster, where the export has one.
     """
 
@@ -57,6 +72,9 @@ class ExportedFolder:
         metadata_format: Its format keyword ("Classified_Tiles").
         classes: Classes in the order of its statistics, with their true names.
         class_folders: Class value by folder name, in formats that sort files by class.
+        instance_classes: Classes of instances, with true names (panoptic segmentation).
+        band_names2: As ``band_names``, of the second raster; empty where unknown.
+        other: Side B of a CycleGAN export, whose root was given: everything else is of side A.
         tile_size: Chip (width, height) in pixels.
         band_count: Bands of a chip.
         band_names: One per band; empty texts where unknown.
@@ -82,6 +100,9 @@ class ExportedFolder:
     chips: tuple[ChipPair, ...]
     definition: dict[str, Any]
     class_folders: dict[str, int]
+    instance_classes: ClassSchema = ClassSchema()
+    band_names2: tuple[str, ...] = ()
+    other: Optional[ExportedFolder] = None
 
     @property
     def has_variable_size(self) -> bool:
@@ -98,23 +119,49 @@ def read_exported_folder(path: Union[str, Path]) -> ExportedFolder:
     root = Path(path)
     if not root.is_dir():
         raise DataError(f"The training folder {root} does not exist.", _EXPORT_AGAIN)
+    if _is_complete(root):
+        return _read_complete(root)
+    divisions = [name for name in _DIVISIONS if _has_export(root / name)]
+    if divisions:
+        raise DataError(
+            f"{root} is an export divided into {', '.join(divisions)}.",
+            "Give one of its folders: " + " or ".join(str(root / name) for name in divisions) + ".",
+        )
+    if _has_export(root):
+        missing = [name for name in SIDES if not _is_complete(root / name)]
+        if missing:
+            raise DataError(f"{root} has no side {missing[0]}.", _EXPORT_AGAIN)
+        one, other = (_read_complete(root / name) for name in SIDES)
+        return replace(one, root=root, other=other)
+    raise DataError(f"{root} has neither {DEFINITION_FILE} nor {STATS_FILE}.", _EXPORT_AGAIN)
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether a side file says what lies in ``folder``."""
+    return (folder / DEFINITION_FILE).is_file() or (folder / STATS_FILE).is_file()
+
+
+def _has_export(folder: Path) -> bool:
+    return any(_is_complete(path) for path in (folder, *(folder / name for name in SIDES)))
+
+
+def _read_complete(root: Path) -> ExportedFolder:
+    """Read a folder that has side files of its own."""
     definition, stats = _read_side_file(root / DEFINITION_FILE), _read_side_file(root / STATS_FILE)
-    if not definition and not stats:
-        parts = [name for name in ("train", "A") if (root / name / STATS_FILE).is_file()]
-        if parts:
-            raise DataError(f"{root} is an export in several parts.", f"Give one of them: {root / parts[0]}.")
-        raise DataError(f"{root} has neither {DEFINITION_FILE} nor {STATS_FILE}.", _EXPORT_AGAIN)
     # The statistics are what Esri's own reader trusts for the format.
     metadata_format = str(stats.get("MetaDataMode") or definition.get("MetaDataMode") or "")
     if not metadata_format:
         raise DataError(f"{root} does not say its format: MetaDataMode is missing.", _EXPORT_AGAIN)
-    chips = _find_chips(root)
+    chips = _find_chips(root, metadata_format)
     width, height, band_count = _chip_shape(definition, stats, chips)
     names = _band_names(definition, stats, band_count)
+    items = _class_items(root, definition.get("Classes")) or _class_items(root, stats.get("Classes"))
+    instances = _class_items(root, definition.get("Panoptic_Segmentation_Instance_Classes"))
+    classes, instance_classes = _classes(root, items), _classes(root, instances)
     return ExportedFolder(
         root=root,
         metadata_format=metadata_format,
-        classes=_classes(root, definition, stats),
+        classes=classes,
         tile_size=(width, height),
         band_count=band_count,
         band_names=names,
@@ -124,7 +171,9 @@ def read_exported_folder(path: Union[str, Path]) -> ExportedFolder:
         pixels_per_class=_pixels_per_class(stats),
         chips=chips,
         definition=definition,
-        class_folders=_class_folders(definition),
+        class_folders=_class_folders([*items, *instances]),
+        instance_classes=instance_classes,
+        band_names2=_second_band_names(definition, stats),
     )
 
 
@@ -170,25 +219,28 @@ def _read_side_file(path: Path) -> dict[str, Any]:
         raise DataError(error.message, _EXPORT_AGAIN) from error
 
 
-def _find_chips(root: Path) -> tuple[ChipPair, ...]:
+def _find_chips(root: Path, metadata_format: str) -> tuple[ChipPair, ...]:
     if not (root / IMAGES).is_dir():
         raise DataError(f"{root} has no {IMAGES} folder.", _EXPORT_AGAIN)
-    images, labels = _by_stem(root / IMAGES), _by_stem(root / LABELS)
-    if not images:  # in folders by class
-        for folder in sorted(path for path in (root / IMAGES).iterdir() if path.is_dir()):
-            images |= _by_stem(folder)
+    images = list(files_by_stem(root / IMAGES).values())
+    if not images:  # in folders by class, where stems of two classes may be the same
+        folders = sorted(path for path in (root / IMAGES).iterdir() if path.is_dir())
+        images = [image for folder in folders for image in files_by_stem(folder).values()]
     if not images:
         raise DataError(f"{root / IMAGES} holds no chip (tif, png, jpg or mrf).", _EXPORT_AGAIN)
-    second = _by_stem(root / IMAGES2)
-    return tuple(ChipPair(images[stem], labels.get(stem), second.get(stem)) for stem in sorted(images))
+    labels = files_by_stem(root / LABELS, _LABEL_EXTENSIONS.get(metadata_format, CHIP_EXTENSIONS))
+    second = files_by_stem(root / IMAGES2)
+    images.sort(key=lambda image: (image.stem, image.parent.name))
+    return tuple(ChipPair(image, labels.get(image.stem), second.get(image.stem)) for image in images)
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def files_by_stem(folder: Path, extensions: Sequence[str] = CHIP_EXTENSIONS) -> dict[str, Path]:
+    """The files of ``folder`` with one of ``extensions``, by stem; none where there is no folder."""
     found: dict[str, Path] = {}
     if folder.is_dir():
         for entry in sorted(os.listdir(folder)):
             stem, extension = os.path.splitext(entry)
-            if extension.lower() in CHIP_EXTENSIONS:
+            if extension.lower() in extensions:
                 found.setdefault(stem, folder / entry)
     return found
 
@@ -217,24 +269,31 @@ def _chip_shape(
     raise DataError(f"No chip in {chips[0].image.parent} can be opened.", _EXPORT_AGAIN)
 
 
-def _classes(root: Path, definition: Mapping[str, Any], stats: Mapping[str, Any]) -> ClassSchema:
+def _class_items(root: Path, items: Any) -> list[dict[str, Any]]:
+    """Classes as ``{"Value", "Name", ...}``; none where something else stands there, as a placeholder."""
+    if not isinstance(items, list):
+        return []
+    found = []
+    for item in items:
+        if not isinstance(item, Mapping):
+            raise DataError(f"The classes of {root} cannot be used: {item!r} is no class.", _EXPORT_AGAIN)
+        names = {"ClassValue": "Value", "ClassName": "Name"}
+        found.append({names.get(key, key): value for key, value in item.items()})
+    return found
+
+
+def _classes(root: Path, items: Sequence[Mapping[str, Any]]) -> ClassSchema:
+    """The classes with their true names."""
     try:
-        items = definition.get("Classes") or stats.get("Classes") or ()
-        return schema_from_items({**item, **_true_name(item)} for item in items)
+        return schema_from_items(
+            {**item, "Name": item.get(ORIGINAL_NAME, item.get("Name"))} for item in items
+        )
     except EngineError as error:
         raise DataError(f"The classes of {root} cannot be used: {error.message}", error.fix) from error
 
 
-def _true_name(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {"Name": item[ORIGINAL_NAME]} if ORIGINAL_NAME in item else {}
-
-
-def _class_folders(definition: Mapping[str, Any]) -> dict[str, int]:
-    items = [
-        *(definition.get("Classes") or ()),
-        *(definition.get("Panoptic_Segmentation_Instance_Classes") or ()),
-    ]
-    return {str(item["Name"]): int(item["Value"]) for item in items if "Name" in item and "Value" in item}
+def _class_folders(items: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return {str(item["Name"]): int(item["Value"]) for item in items if "Name" in item}
 
 
 def _band_names(definition: Mapping[str, Any], stats: Mapping[str, Any], band_count: int) -> tuple[str, ...]:
@@ -243,6 +302,12 @@ def _band_names(definition: Mapping[str, Any], stats: Mapping[str, Any], band_co
     if not isinstance(names, list) or len(names) != band_count:
         return ("",) * band_count
     return tuple(str(name) for name in names)
+
+
+def _second_band_names(definition: Mapping[str, Any], stats: Mapping[str, Any]) -> tuple[str, ...]:
+    properties = _mapping(definition.get("InputRastersProps2")) or _mapping(stats.get("InputRastersProps2"))
+    names = properties.get("BandNames")
+    return tuple(str(name) for name in names) if isinstance(names, list) else ()
 
 
 def _band_stats(

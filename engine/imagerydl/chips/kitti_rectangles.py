@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..imagery.grid import Grid
 from .metadata_format import Finding, Written
-from .object_format import ObjectFormat, written
+from .object_format import ObjectFormat, boxes_within, written
 
 
 class KittiRectangles(ObjectFormat):
@@ -22,7 +22,7 @@ class KittiRectangles(ObjectFormat):
         lines = [
             f"{value} 0.00 0 0.00 {left:.2f} {top:.2f} {right:.2f} {bottom:.2f} "
             "0.00 0.00 0.00 0.00 0.00 0.00 0.00\n"
-            for value, (left, top, right, bottom) in zip(objects.values.tolist(), objects.boxes.tolist())
+            for value, (left, top, right, bottom) in zip(objects.values.tolist(), boxes_within(objects, grid))
         ]
         name = f"labels/{chip_id}.txt"
         (self.root / name).write_text("".join(lines), encoding="utf-8", newline="\n")

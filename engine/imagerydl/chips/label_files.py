@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import json
+import math
+import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Optional
-from xml.etree import ElementTree
+from typing import Any, NamedTuple, Optional
+from xml.parsers import expat
 
 import numpy as np
 import rasterio
-from rasterio.errors import RasterioError
+from affine import Affine
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.features import rasterize
 
 from ..errors import DataError
-from .folder import LABELS, ExportedFolder
+from ..labels.classes import MAX_CLASS_VALUE, ClassSchema
+from .folder import LABELS, ChipPair, ExportedFolder, files_by_stem
 
-#: Extensions of instance masks.
-_MASKS = (".tif", ".tiff", ".png")
+_AGAIN = "Export the chips again."
+_CORRECT = "Correct or remove it."
+_ADD_CLASS = "Export the chips again, or add the class to esri_model_definition.emd."
+
+#: Folder of instance masks beside class rasters.
+_LABELS2 = "labels2"
+
+#: Pixels by which a box may reach out of its chip (programs that count from 1 do); it is cut off.
+_SLACK = 1.0
+
+#: Receives what is wrong with one item of a label: raises it, or notes it so that the item is skipped.
+_Note = Callable[[DataError], None]
+
+#: Width and height in pixels.
+_Size = tuple[float, float]
+
+
+def _no_boxes() -> np.ndarray:
+    return np.empty((0, 4))
 
 
 @dataclass(frozen=True)
@@ -27,189 +48,429 @@ class ChipLabels:
     """The labels of one chip; what a format does not have stays empty.
 
     Attributes:
-        classes: Class values of the chip as a whole, or of its boxes.
-        boxes: (xmin, ymin, xmax, ymax) in pixels of the chip ``[n, 4]``, one per class; NaN where a
-            class belongs to the chip as a whole.
-        pixels: Class values ``[h, w]``.
-        instances: Class value and mask ``[h, w]`` of each instance.
+        boxes: (xmin, ymin, xmax, ymax) in pixels of the chip, inside it, float64 ``[n, 4]``.
+        box_classes: Class value of each box, int64 ``[n]``.
+        classes: Class values of the chip as a whole.
+        pixels: Class values, uint16 ``[h, w]``; 0 is background.
+        instances: Class value and mask, bool ``[h, w]``, of each instance.
     """
 
+    boxes: np.ndarray = field(default_factory=_no_boxes)
+    box_classes: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     classes: tuple[int, ...] = ()
-    boxes: np.ndarray = field(default_factory=lambda: np.empty((0, 4)))
     pixels: Optional[np.ndarray] = None
     instances: tuple[tuple[int, np.ndarray], ...] = ()
 
 
+class _Object(NamedTuple):
+    """A box as a file has it.
+
+    Attributes:
+        name: What stands for its class.
+        sides: xmin, ymin, xmax, ymax as read; None where they are no four numbers.
+        place: Where it stands, for messages.
+    """
+
+    name: str
+    sides: Optional[tuple[float, ...]]
+    place: str
+
+
 class LabelReader:
-    """Reads the labels of an exported folder chip by chip.
+    """Reads the labels of an exported folder chip by chip; may be used by several threads.
 
     Args:
         folder: The folder.
+
+    Raises:
+        DataError: If a file with the labels of all chips (COCO) cannot be understood.
     """
 
     def __init__(self, folder: ExportedFolder) -> None:
         self._folder = folder
-        self._values = {entry.name: entry.value for entry in folder.classes}
-        # Whatever writes the files, a class is found by its value, its name or its folder.
-        self._known = {str(entry.value): entry.value for entry in folder.classes} | self._values
-        self._known |= folder.class_folders
+        self._size: Optional[_Size] = None if folder.has_variable_size else folder.tile_size
+        values = _by_value(folder.classes)
+        names = _by_name(folder.classes)
+        # Where values are written, a class whose name is a number must not be taken for another one.
+        self._by_value = {**folder.class_folders, **names, **values}
+        self._by_name = {**values, **folder.class_folders, **_without_commas(names), **names}
+        everywhere = {**values, **_by_value(folder.instance_classes)}
+        self._by_folder = {
+            **everywhere,
+            **names,
+            **_by_name(folder.instance_classes),
+            **folder.class_folders,
+        }
+        self._masks: dict[str, list[tuple[str, dict[str, Path]]]] = {}
+        for name in (LABELS, _LABELS2):
+            self._masks[name] = _files_by_class(folder.root / name)
+        kind = folder.metadata_format
+        self._coco = _read_coco(folder.root / "annotations.json") if kind == "COCO" else {}
+        self._read_kind = {
+            "KITTI_rectangles": self._kitti,
+            "PASCAL_VOC_rectangles": self._voc,
+            "Classified_Tiles": self._classified,
+            "RCNN_Masks": self._rcnn,
+            "Labeled_Tiles": self._labeled,
+            "MultiLabeled_Tiles": self._multilabeled,
+            "Imagenet": self._imagenet,
+            "Panoptic_Segmentation": self._panoptic,
+            "COCO": self._of_coco,
+            "YOLO": self._yolo,
+        }.get(kind, _nothing)
 
-    def read(self, image: Path) -> ChipLabels:
+    def read(self, chip: ChipPair) -> ChipLabels:
         """The labels of a chip.
 
         Raises:
-            DataError: Naming the file that cannot be understood.
+            DataError: Naming file and line of what cannot be understood.
         """
-        kind = self._folder.metadata_format
-        if kind in ("PASCAL_VOC_rectangles", "Labeled_Tiles"):
-            return self._objects(self._annotation(self._file(image, ".xml")))
-        if kind == "MultiLabeled_Tiles":
-            return self._names(image)
-        if kind == "KITTI_rectangles":
-            return self._objects(_kitti(self._file(image, ".txt")))
-        if kind == "YOLO":
-            return self._objects(self._yolo(self._file(image, ".txt"), image))
-        if kind == "COCO":
-            return self._objects(self._coco.get(f"{image.parent.name}/{image.name}", []))
-        if kind == "Imagenet":
-            return ChipLabels((self._value(image.parent.name, image),), np.full((1, 4), np.nan))
-        if kind == "RCNN_Masks":
-            return self._instances(image, LABELS)
-        if kind == "Panoptic_Segmentation":
-            found = self._instances(image, "labels2")
-            return ChipLabels(found.classes, found.boxes, self._pixels(image), found.instances)
-        if kind == "Classified_Tiles":
-            return ChipLabels(pixels=self._pixels(image))
-        return ChipLabels()
+        return self._read_kind(chip, _refuse)
 
-    def _file(self, image: Path, extension: str) -> Path:
-        path = self._folder.root / LABELS / f"{image.stem}{extension}"
-        if not path.is_file():
-            raise DataError(f"The chip {image} has no label {path.name}.", "Export the chips again.")
-        return path
+    def read_tolerantly(self, chip: ChipPair, problems: list[str]) -> Optional[ChipLabels]:
+        """The labels of a chip, without the items that cannot be understood.
 
-    def _value(self, name: str, path: Path) -> int:
-        if name not in self._known:
-            raise DataError(
-                f"{path} names the class {name!r}, which the definition does not list.",
-                "Export the chips again, or add the class to esri_model_definition.emd.",
-            )
-        return self._known[name]
+        Args:
+            chip: The chip.
+            problems: What is wrong is added to it.
 
-    def _objects(self, named: Sequence[tuple[str, Sequence[float], Path]]) -> ChipLabels:
-        boxes = np.array([box for _, box, _ in named], dtype=float).reshape(-1, 4)
-        width, height = self._folder.tile_size
-        fixed = not self._folder.has_variable_size
-        for (_, _, path), box in zip(named, boxes):
-            wrong = not (box[2] > box[0] and box[3] > box[1])
-            outside = fixed and (box.min() < -1 or box[2] > width + 1 or box[3] > height + 1)
-            if wrong or outside:
-                problem = "without an area" if wrong else f"outside its chip of {width} x {height} pixels"
-                raise DataError(f"{path} holds the box {box.tolist()} {problem}.", "Correct or remove it.")
-        return ChipLabels(tuple(self._value(name, path) for name, _, path in named), boxes)
-
-    def _annotation(self, path: Path) -> list[tuple[str, list[float], Path]]:
+        Returns:
+            None where nothing is known of the chip: it is not one without objects.
+        """
         try:
-            root = ElementTree.parse(path).getroot()  # noqa: S314 - expat limits how entities expand
-            return [
-                (
-                    str(one.findtext("name") or "").strip(),
-                    [float(one.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")],
-                    path,
-                )
-                for one in root.findall("object")
-            ]
-        except (ElementTree.ParseError, TypeError, ValueError) as error:
-            raise DataError(f"{path} is no annotation ({error}).", "Correct or remove it.") from error
+            return self._read_kind(chip, lambda error: problems.append(error.message))
+        except DataError as error:
+            problems.append(error.message)
+            return None
 
-    def _names(self, image: Path) -> ChipLabels:
-        path = self._file(image, ".xml")
-        names = [
-            part.strip() for name, _, _ in self._annotation(path) for part in name.split(",") if part.strip()
-        ]
-        values = tuple(self._value(name, path) for name in names)
-        return ChipLabels(values, np.full((len(values), 4), np.nan))
+    # Formats
 
-    def _yolo(self, path: Path, image: Path) -> list[tuple[str, list[float], Path]]:
+    def _kitti(self, chip: ChipPair, note: _Note) -> ChipLabels:
+        found = []
+        for line, place in _lines(_label_of(chip)):
+            columns = line.split()
+            # A class name may hold blanks: the numbers are the last fourteen columns.
+            name = " ".join(columns[:-14])
+            if len(columns) < 15 or (len(columns) > 15 and name not in self._by_value):
+                note(_at(place, f"has {len(columns)} columns in place of 15"))
+            else:
+                found.append(_Object(name, _numbers(columns[-11:-7]), place))
+        return self._boxes(found, self._size, note)
+
+    def _voc(self, chip: ChipPair, note: _Note) -> ChipLabels:
+        annotation = _Annotation(_label_of(chip))
+        return self._boxes(annotation.objects, annotation.size or self._size, note)
+
+    def _yolo(self, chip: ChipPair, note: _Note) -> ChipLabels:
         width, height = self._folder.tile_size
         values = self._folder.classes.values
         found = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            try:
-                index, x, y, w, h = (float(part) for part in line.split())
-                value = values[int(index)]
-            except (ValueError, IndexError) as error:
-                raise DataError(
-                    f"Line {number} of {path} cannot be read ({error}).", "Correct or remove it."
-                ) from error
-            box = [(x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height]
-            found.append((str(value), box, path))
-        return found
+        for line, place in _lines(_label_of(chip)):
+            columns = line.split()
+            shares = _numbers(columns[1:])
+            if len(columns) != 5:
+                note(_at(place, f"has {len(columns)} columns in place of 5"))
+            elif not columns[0].isdecimal() or int(columns[0]) >= len(values):
+                note(_at(place, f"names the class {columns[0]}, of {len(values)} counted from 0"))
+            else:
+                sides = _from_centre(shares, width, height) if shares else None
+                found.append(_Object(str(values[int(columns[0])]), sides, place))
+        return self._boxes(found, (width, height), note)
 
-    @cached_property
-    def _coco(self) -> dict[str, list[tuple[str, list[float], Path]]]:
-        path = self._folder.root / "annotations.json"
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            names = {image["id"]: image["file_name"] for image in content["images"]}
-            found: dict[str, list[Any]] = defaultdict(list)
-            for one in content["annotations"]:
-                x, y, width, height = one["bbox"]
-                found[names[one["image_id"]]].append(
-                    (str(one["category_id"]), [x, y, x + width, y + height], path)
-                )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} cannot be read ({error}).", "Export the chips again.") from error
-        return dict(found)
+    def _of_coco(self, chip: ChipPair, note: _Note) -> ChipLabels:
+        size, annotations = self._coco.get(chip.image.name, (None, ()))
+        if size is None:
+            raise DataError(f"annotations.json does not list the chip {chip.image}.", _AGAIN)
+        labels = self._boxes([one for one, _ in annotations], size, note)
+        masks = []
+        for one, rings in annotations:
+            mask = _filled(rings, size)
+            if mask is not None and one.name in self._by_value:
+                masks.append((self._by_value[one.name], mask))
+        return ChipLabels(labels.boxes, labels.box_classes, instances=tuple(masks))
 
-    def _pixels(self, image: Path) -> np.ndarray:
-        for extension in (".tif", ".png", ".tiff", ".mrf"):
-            path = self._folder.root / LABELS / f"{image.stem}{extension}"
-            if path.is_file():
-                return _read_bands(path)[0]
-        raise DataError(f"The chip {image} has no label.", "Export the chips again.")
+    def _labeled(self, chip: ChipPair, note: _Note) -> ChipLabels:
+        """The first object names the chip; where its box is one, it is told."""
+        annotation = _Annotation(_label_of(chip))
+        if not annotation.objects:
+            raise DataError(f"{chip.label} names no class.", _CORRECT)
+        first = annotation.objects[0]
+        value = self._value(first.name, self._by_value, first.place, _refuse)
+        ignored: list[DataError] = []
+        box = self._boxes([first], annotation.size or self._size, ignored.append)
+        return ChipLabels(box.boxes, box.box_classes, classes=(value,))
 
-    def _instances(self, image: Path, folder: str) -> ChipLabels:
+    def _multilabeled(self, chip: ChipPair, note: _Note) -> ChipLabels:
+        values = []
+        for one in _Annotation(_label_of(chip)).objects:
+            # A class whose name holds a comma may stand as it is.
+            whole = self._by_name.get(one.name)
+            names = [part.strip() for part in one.name.split(",") if part.strip()]
+            found = [self._value(name, self._by_name, one.place, note) for name in names if whole is None]
+            values += [whole] if whole is not None else found
+        return ChipLabels(classes=tuple(dict.fromkeys(value for value in values if value is not None)))
+
+    def _imagenet(self, chip: ChipPair, note: _Note) -> ChipLabels:
+        value = self._value(chip.image.parent.name, self._by_folder, f"The folder of {chip.image}", _refuse)
+        return ChipLabels(classes=(value,))
+
+    def _classified(self, chip: ChipPair, note: _Note) -> ChipLabels:
+        return ChipLabels(pixels=self._pixels(_label_of(chip), note))
+
+    def _rcnn(self, chip: ChipPair, note: _Note) -> ChipLabels:
+        return self._instances(chip, LABELS, note)
+
+    def _panoptic(self, chip: ChipPair, note: _Note) -> ChipLabels:
+        pixels = self._pixels(_label_of(chip), note)
+        found = self._instances(chip, _LABELS2, note)
+        return ChipLabels(found.boxes, found.box_classes, pixels=pixels, instances=found.instances)
+
+    # What formats have in common
+
+    def _value(self, name: str, known: Mapping[str, int], place: str, note: _Note) -> Optional[int]:
+        if name not in known:
+            note(_at(place, f"names the class {name!r}, which the definition does not list", _ADD_CLASS))
+        return known.get(name)
+
+    def _boxes(self, found: Sequence[_Object], size: Optional[_Size], note: _Note) -> ChipLabels:
+        """The boxes that can be used, cut to their chip of ``size``."""
+        boxes, values = [], []
+        for one in found:
+            problem, box = _checked(one.sides, size)
+            if problem:
+                note(_at(one.place, problem))
+                continue
+            value = self._value(one.name, self._by_value, one.place, note)
+            if value is not None:
+                boxes.append(box)
+                values.append(value)
+        return ChipLabels(np.array(boxes, dtype=float).reshape(-1, 4), np.array(values, dtype=np.int64))
+
+    def _pixels(self, path: Path, note: _Note) -> np.ndarray:
+        bands, nodata = self._raster(path)
+        pixels, known = bands[0], [*self._folder.classes.values, *self._folder.instance_classes.values]
+        # 0 means background whether or not the file calls it no-data.
+        if nodata is not None and nodata not in (0, *known):
+            pixels = np.where(np.isnan(pixels) if math.isnan(nodata) else pixels == nodata, 0, pixels)
+        values = np.unique(pixels)
+        if not (values % 1 == 0).all() or values[0] < 0 or values[-1] > MAX_CLASS_VALUE:
+            raise DataError(f"{path} holds values that are no class values.", _CORRECT)
+        unknown = [value for value in values.astype(int).tolist() if value and known and value not in known]
+        for value in unknown:
+            note(_at(str(path), f"holds the class {value}, which the definition does not list", _ADD_CLASS))
+        return np.where(np.isin(pixels, unknown), 0, pixels).astype(np.uint16)
+
+    def _instances(self, chip: ChipPair, folder: str, note: _Note) -> ChipLabels:
         """Each number in each band of each class's raster is an instance."""
         found: list[tuple[int, np.ndarray]] = []
-        for own in sorted(path for path in (self._folder.root / folder).glob("*") if path.is_dir()):
-            files = [own / f"{image.stem}{extension}" for extension in _MASKS]
-            file = next((path for path in files if path.is_file()), None)
-            if file is None:
+        for name, files in self._masks[folder]:
+            path = files.get(chip.image.stem)
+            if path is None:
                 continue
-            value = self._value(own.name, own)
-            for band in _read_bands(file):
-                found += [(value, band == number) for number in np.unique(band[band > 0])]
+            value = self._value(name, self._by_folder, f"The folder of {path}", note)
+            if value is not None:
+                for band in self._raster(path)[0]:
+                    found += [(value, band == number) for number in np.unique(band[band > 0])]
         boxes = np.array([_box_of(mask) for _, mask in found], dtype=float).reshape(-1, 4)
-        return ChipLabels(tuple(value for value, _ in found), boxes, instances=tuple(found))
+        return ChipLabels(boxes, np.array([v for v, _ in found], dtype=np.int64), instances=tuple(found))
 
-
-def _read_bands(path: Path) -> np.ndarray:
-    try:
-        with rasterio.open(path) as dataset:
-            return dataset.read()
-    except RasterioError as error:
-        raise DataError(f"The label {path} cannot be read ({error}).", "Export the chips again.") from error
-
-
-def _box_of(mask: np.ndarray) -> list[int]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
-
-
-def _kitti(path: Path) -> list[tuple[str, list[float], Path]]:
-    found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        # A class name may hold blanks: the numbers are the last fourteen columns.
-        columns = line.rsplit(None, 14)
-        if not line.strip():
-            continue
+    def _raster(self, path: Path) -> tuple[np.ndarray, Optional[float]]:
+        """Bands ``[bands, h, w]`` and no-data value of a label raster."""
         try:
-            if len(columns) != 15:
-                raise ValueError(f"{len(columns)} columns in place of 15")
-            found.append((columns[0].strip(), [float(column) for column in columns[4:8]], path))
-        except ValueError as error:
-            raise DataError(
-                f"Line {number} of {path} cannot be read ({error}).", "Correct or remove it."
-            ) from error
-    return found
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                with rasterio.open(path) as dataset:
+                    bands, nodata = dataset.read(), dataset.nodata
+        except (RasterioError, OSError) as error:
+            raise DataError(f"The label {path} cannot be read ({error}).", _AGAIN) from error
+        height, width = bands.shape[1:]
+        if self._size is not None and (width, height) != tuple(self._size):
+            wanted = "{} x {}".format(*self._size)
+            raise DataError(f"The label {path} is {width} x {height} pixels, not {wanted}.", _AGAIN)
+        return bands, nodata
+
+
+class _Annotation:
+    """An annotation file in the form of PASCAL VOC.
+
+    Attributes:
+        objects: Its objects, with their lines.
+        size: Of the chip, where the file says it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.objects: list[_Object] = []
+        self._size: dict[str, str] = {}
+        self._object: dict[str, str] = {}
+        self._line = 0
+        self._open: list[str] = []
+        self._file = path
+        # Expat itself tells lines, and limits how entities expand; it fetches none.
+        self._parser = expat.ParserCreate()
+        self._parser.buffer_text = True
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._text
+        try:
+            self._parser.Parse(path.read_bytes(), True)
+        except (expat.ExpatError, OSError, ValueError, LookupError) as error:
+            raise DataError(f"{path} is no annotation ({error}).", _CORRECT) from error
+
+    @property
+    def size(self) -> Optional[_Size]:
+        numbers = _numbers([self._size.get(key, "") for key in ("size/width", "size/height")])
+        return (numbers[0], numbers[1]) if numbers and min(numbers) > 0 else None
+
+    def _start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        self._open.append(tag)
+        if self._open[1:] == ["object"]:
+            self._object, self._line = {}, self._parser.CurrentLineNumber
+
+    def _text(self, text: str) -> None:
+        where, key = (self._object, self._open[2:]) if self._open[1:2] == ["object"] else (
+            self._size, self._open[1:]
+        )  # fmt: skip
+        where["/".join(key)] = where.get("/".join(key), "") + text
+
+    def _end(self, tag: str) -> None:
+        if self._open[1:] == ["object"]:
+            sides = [self._object.get(f"bndbox/{side}", "") for side in ("xmin", "ymin", "xmax", "ymax")]
+            name = self._object.get("name", "").strip()
+            place = f"Line {self._line} of {self._file}"
+            self.objects.append(_Object(name, _numbers(sides), place))
+        self._open.pop()
+
+
+def _read_coco(path: Path) -> dict[str, tuple[_Size, list[tuple[_Object, Any]]]]:
+    """Size and annotations, with their outlines, of each chip by its file's name."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        images = {
+            image["id"]: (
+                str(image["file_name"]).replace("\\", "/").rpartition("/")[2],
+                (float(image["width"]), float(image["height"])),
+            )
+            for image in content["images"]
+        }
+        found: dict[Any, list[tuple[_Object, Any]]] = defaultdict(list)
+        for one in content["annotations"]:
+            place = f"Annotation {one['id']} of {path}"
+            sides = _from_corner(one.get("bbox"))
+            if one["image_id"] not in images:
+                raise ValueError(f"annotation {one['id']} belongs to no image")
+            found[one["image_id"]].append(
+                (_Object(str(one["category_id"]), sides, place), one.get("segmentation"))
+            )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} cannot be read ({error!r}).", _AGAIN) from error
+    return {name: (size, found.get(key, [])) for key, (name, size) in images.items()}
+
+
+def _from_corner(box: Any) -> Optional[tuple[float, ...]]:
+    numbers = _numbers(box) if isinstance(box, list) and len(box) == 4 else None
+    return (numbers[0], numbers[1], numbers[0] + numbers[2], numbers[1] + numbers[3]) if numbers else None
+
+
+def _from_centre(shares: Sequence[float], width: float, height: float) -> tuple[float, ...]:
+    x, y, w, h = shares
+    return (x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height
+
+
+def _filled(rings: Any, size: _Size) -> Optional[np.ndarray]:
+    """The pixels inside outlines ``[[x1, y1, ...], ...]``; None where there are none."""
+    outlines = [_numbers(ring) for ring in rings] if isinstance(rings, list) else []
+    shapes = [
+        {"type": "Polygon", "coordinates": [[*zip(ring[::2], ring[1::2]), (ring[0], ring[1])]]}
+        for ring in outlines
+        if ring and len(ring) >= 6
+    ]
+    if not shapes:
+        return None
+    shape = (int(size[1]), int(size[0]))
+    mask = rasterize(shapes, shape, transform=Affine.identity(), dtype="uint8") > 0
+    if not mask.any():  # thinner than a pixel
+        mask = rasterize(shapes, shape, transform=Affine.identity(), all_touched=True, dtype="uint8") > 0
+    return mask if mask.any() else None
+
+
+def _checked(
+    sides: Optional[Sequence[float]], size: Optional[_Size]
+) -> tuple[str, Optional[tuple[float, ...]]]:
+    """What is wrong with a box, else the box cut to a chip of ``size``."""
+    if sides is None or not all(math.isfinite(side) for side in sides):
+        return "has no box of four numbers", None
+    xmin, ymin, xmax, ymax = sides
+    shown = f"[{xmin:g}, {ymin:g}, {xmax:g}, {ymax:g}]"
+    if xmax < xmin or ymax < ymin:
+        return f"has the box {shown}, which is reversed", None
+    if xmax == xmin or ymax == ymin:
+        return f"has the box {shown}, which has no area", None
+    if size is None:
+        return "", (xmin, ymin, xmax, ymax)
+    width, height = size
+    box = (max(xmin, 0.0), max(ymin, 0.0), min(xmax, float(width)), min(ymax, float(height)))
+    far = min(xmin, ymin) < -_SLACK or xmax > width + _SLACK or ymax > height + _SLACK
+    if far or box[2] <= box[0] or box[3] <= box[1]:
+        return f"has the box {shown} outside its chip of {width:g} x {height:g} pixels", None
+    return "", box
+
+
+def _by_value(classes: ClassSchema) -> dict[str, int]:
+    return {str(entry.value): entry.value for entry in classes}
+
+
+def _by_name(classes: ClassSchema) -> dict[str, int]:
+    return {entry.name: entry.value for entry in classes}
+
+
+def _without_commas(names: Mapping[str, int]) -> dict[str, int]:
+    """Names as they stand in a list with commas."""
+    return {name.replace(",", " ").strip(): value for name, value in names.items()}
+
+
+def _files_by_class(folder: Path) -> list[tuple[str, dict[str, Path]]]:
+    """Name and files of each class's folder."""
+    own = sorted(path for path in folder.glob("*") if path.is_dir()) if folder.is_dir() else []
+    return [(path.name, files_by_stem(path)) for path in own]
+
+
+def _label_of(chip: ChipPair) -> Path:
+    if chip.label is None:
+        raise DataError(f"The chip {chip.image} has no label.", _AGAIN)
+    return chip.label
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Lines that are not empty, and where each stands."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"The label {path} cannot be read ({error}).", _AGAIN) from error
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield line, f"Line {number} of {path}"
+
+
+def _numbers(texts: Sequence[Any]) -> Optional[tuple[float, ...]]:
+    try:
+        return tuple(float(text) for text in texts)
+    except (TypeError, ValueError):
+        return None
+
+
+def _box_of(mask: np.ndarray) -> tuple[int, ...]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+
+
+def _at(place: str, problem: str, fix: str = _CORRECT) -> DataError:
+    return DataError(f"{place} {problem}.", fix)
+
+
+def _refuse(error: DataError) -> None:
+    raise error
+
+
+def _nothing(chip: ChipPair, note: _Note) -> ChipLabels:
+    """Formats without labels."""
+    return ChipLabels()

@@ -238,13 +238,15 @@ def folder_names(entries: Sequence[tuple[int, str]]) -> dict[int, str]:
     Esri's reader splits the lines of ``map.txt`` at blanks and finds classes by folder name.
     """
     result: dict[int, str] = {}
+    taken: set[str] = set()
     for value, name in entries:
         safe = "".join(
             "_" if character in _UNSAFE or character.isspace() else character for character in name
         )
         safe = safe.strip("._") or str(value)
-        taken = {other.lower() for other in result.values()}
+        # Folders of one name in another letter case are one folder on Windows.
         result[value] = f"{safe}_{value}" if safe.lower() in taken else safe
+        taken.add(result[value].lower())
     return result
 
 

@@ -36,6 +36,15 @@ class ObjectFormat(MetadataFormat):
         return self.finding(objects.select(np.array(seen, dtype=bool)))
 
 
+def boxes_within(objects: LabelObjects, grid: Grid) -> list[list[float]]:
+    """Boxes (xmin, ymin, xmax, ymax) for text files: within the chip, and without a negative zero.
+
+    Esri's reader fails at a minus sign, and rounding can leave one.
+    """
+    size = (grid.width, grid.height, grid.width, grid.height)
+    return (np.clip(objects.boxes, 0, size) + 0.0).tolist()
+
+
 def is_visible(boxes: np.ndarray) -> np.ndarray:
     """Which boxes ``[n, 4]`` are more than a line at the precision they are written with."""
     rounded = np.round(boxes, DECIMALS)

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from ..imagery.grid import Grid
 from .metadata_format import Finding, Written
-from .object_format import ObjectFormat, written
+from .object_format import ObjectFormat, boxes_within, written
 
 Box = Sequence[float]
 
@@ -22,7 +22,7 @@ class PascalVocRectangles(ObjectFormat):
     def write(self, chip_id: str, finding: Finding, grid: Grid, image: str) -> Written:
         """Write the XML file; a chip without objects has an annotation without objects."""
         objects = finding.content
-        named = [(str(v), box) for v, box in zip(objects.values.tolist(), objects.boxes.tolist())]
+        named = [(str(v), box) for v, box in zip(objects.values.tolist(), boxes_within(objects, grid))]
         name = f"labels/{chip_id}.xml"
         write_annotation(self.root / name, image, grid, self.facts.bands, named)
         return written([image, name], objects, grid)

@@ -85,7 +85,8 @@ def _read(chip: ChipPair, reader: LabelReader, prefix: str) -> _Shown:
 def _pixels(path: Path) -> np.ndarray:
     try:
         with rasterio.open(path) as dataset:
-            return dataset.read()
+            data = dataset.read()
+            return np.abs(data) if data.dtype.kind == "c" else data
     except RasterioError as error:
         raise DataError(f"The chip {path} cannot be read ({error}).", "Export the chips again.") from error
 

@@ -12,7 +12,7 @@ from ..imagery.grid import Grid
 from ..labels.classes import ClassSchema
 from ..labels.objects import LabelObjects
 from .metadata_format import Finding, Written
-from .object_format import ObjectFormat, written
+from .object_format import ObjectFormat, boxes_within, written
 from .record import ChipRecord
 
 DESCRIPTION = "data.yaml"
@@ -30,7 +30,7 @@ class Yolo(ObjectFormat):
         """Write the text file; a chip without objects has an empty one."""
         objects: LabelObjects = finding.content
         lines = []
-        for value, (xmin, ymin, xmax, ymax) in zip(objects.values.tolist(), objects.boxes.tolist()):
+        for value, (xmin, ymin, xmax, ymax) in zip(objects.values.tolist(), boxes_within(objects, grid)):
             numbers = (
                 (xmin + xmax) / 2 / grid.width,
                 (ymin + ymax) / 2 / grid.height,

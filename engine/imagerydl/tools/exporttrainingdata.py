@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..chips.metadata_format import FORMATS, METADATA_FORMATS, formats_with
-from ..errors import ParameterError
+from ..errors import DataError, ParameterError
 from ..tool import Kind, Param, Result, Tool
 
 if TYPE_CHECKING:
@@ -166,7 +166,10 @@ def _run(job: Job, reporter: Reporter) -> dict[str, Any]:
         result = exporter.run(plan.fingerprint(), layer)
         if values["PREVIEW"]:
             shown = "train" if plan.settings.split else ""
-            write_preview(root / shown, root / "preview.png")
+            try:
+                write_preview(root / shown, root / "preview.png")
+            except DataError as error:
+                reporter.warning(f"There is no preview sheet: {error}")
     for name, count in result.chips_by_folder.items():
         if name:
             reporter.message(f"{name}: {count} chips.")
