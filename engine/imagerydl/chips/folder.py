@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -100,7 +100,7 @@ class ExportedFolder:
     chips: tuple[ChipPair, ...]
     definition: dict[str, Any]
     class_folders: dict[str, int]
-    instance_classes: ClassSchema = ClassSchema()
+    instance_classes: ClassSchema = field(default_factory=ClassSchema)
     band_names2: tuple[str, ...] = ()
     other: Optional[ExportedFolder] = None
 

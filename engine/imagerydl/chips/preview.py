@@ -79,7 +79,7 @@ def _choose(folder: ExportedFolder, count: int, prefix: str) -> list[_Shown]:
 
 def _read(chip: ChipPair, reader: LabelReader, prefix: str) -> _Shown:
     images = tuple(_pixels(path) for path in (chip.image, chip.second) if path)
-    return _Shown(f"{prefix}{chip.image.stem}", images, reader.read(chip.image))
+    return _Shown(f"{prefix}{chip.image.stem}", images, reader.read_tolerantly(chip, []) or ChipLabels())
 
 
 def _pixels(path: Path) -> np.ndarray:
@@ -127,19 +127,14 @@ class _Sheet:
         cell = Image.new("RGB", (_CELL, _CELL), (235, 235, 235))
         cell.paste(Image.fromarray(picture).resize(size, resampling))
         draw = ImageDraw.Draw(cell)
-        tags = []
-        for value, box in zip(one.labels.classes, one.labels.boxes):
-            self._counts[value] += 1
-            if np.isfinite(box).all():
-                xmin, ymin, xmax, ymax = (box * scale).tolist()
-                draw.rectangle(
-                    (xmin, ymin, max(xmin, xmax - 1), max(ymin, ymax - 1)),
-                    outline=self._color(value),
-                    width=2,
-                )
-            tags.append(value)
-        if self._folder.metadata_format in ("Labeled_Tiles", "MultiLabeled_Tiles", "Imagenet"):
-            self._tag(draw, ", ".join(self._name(value) for value in tags))
+        for value, box in zip(one.labels.box_classes.tolist(), one.labels.boxes):
+            xmin, ymin, xmax, ymax = (box * scale).tolist()
+            draw.rectangle(
+                (xmin, ymin, max(xmin, xmax - 1), max(ymin, ymax - 1)), outline=self._color(value), width=2
+            )
+        self._counts.update(one.labels.classes or one.labels.box_classes.tolist())
+        if one.labels.classes:
+            self._tag(draw, ", ".join(self._name(value) for value in one.labels.classes))
         if one.labels.pixels is not None:
             values, counts = np.unique(one.labels.pixels, return_counts=True)
             self._counts.update(dict(zip(values.tolist(), counts.tolist())))
