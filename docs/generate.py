@@ -14,7 +14,7 @@ DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent / "engine"))
 
 from imagerydl import tools  # noqa: E402 - found through the line above
-from imagerydl.tool import Kind, Param, Tool  # noqa: E402
+from imagerydl.tool import VECTOR_EXTENSIONS, Kind, Param, Tool  # noqa: E402
 
 FOLDER = DOCS / "tools"
 
@@ -22,7 +22,7 @@ _KINDS = {
     Kind.RASTER: "raster",
     Kind.RASTERS: "one or several rasters",
     Kind.FEATURES: "vector layer",
-    Kind.LAYER: "vector or raster layer",
+    Kind.LAYER: "vector layer, table or raster",
     Kind.FIELD: "field",
     Kind.FOLDER: "folder",
     Kind.FOLDERS: "one or several folders",
@@ -53,7 +53,7 @@ def page(tool: Tool) -> str:
         "## Parameters",
         _table(
             ("Parameter", "Takes", "What it does"),
-            [(f"`{param.key}`<br>{param.label}", _takes(param), param.help) for param in tool.params],
+            [(f"`{param.key}`<br>{param.label}", _takes(tool, param), param.help) for param in tool.params],
         ),
     ]
     results = [(f"`{param.key}`", param.label) for param in tool.params if param.is_output]
@@ -83,8 +83,10 @@ def pages() -> dict[Path, str]:
     return written
 
 
-def _takes(param: Param) -> str:
+def _takes(tool: Tool, param: Param) -> str:
     parts = [_KINDS[param.kind] + (" or pattern" if param.pattern else "")]
+    if param.kind is Kind.OUT_FEATURES:
+        parts.append(" or ".join(f".{extension}" for extension in VECTOR_EXTENSIONS))
     if param.geometry:
         parts.append("with " + " or ".join(param.geometry) + "s")
     if param.extension:
@@ -96,7 +98,10 @@ def _takes(param: Param) -> str:
     limits = [f"from {param.minimum:g}"] if param.minimum is not None else []
     limits += [f"to {param.maximum:g}"] if param.maximum is not None else []
     parts += [" ".join(limits)] if limits else []
-    parts += [f"only with {key} {', '.join(words)}" for key, words in _restrictions(param)]
+    parts += [
+        f"{'only' if within else 'not'} with `{key}` {', '.join(f'`{word}`' for word in words)}"
+        for key, within, words in tool.conditions(param)
+    ]
     if param.is_required:
         parts.append("**required**")
     elif param.default in (None, "", [], {}):
@@ -104,10 +109,6 @@ def _takes(param: Param) -> str:
     else:
         parts.append(f"default `{param.default}`")
     return "<br>".join(parts)
-
-
-def _restrictions(param: Param) -> list[tuple[str, list[str]]]:
-    return [(f"`{key}`", [f"`{word}`" for word in words]) for key, words in param.only_with]
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -24,7 +24,7 @@ class Kind(str, Enum):
     RASTER = "raster"  # str: path or GDAL name
     RASTERS = "rasters"  # list[str]
     FEATURES = "features"  # str: path, or path|layername=NAME
-    LAYER = "layer"  # str: path of a vector layer or a raster
+    LAYER = "layer"  # str: path of a vector layer, a table or a raster
     FIELD = "field"  # str: field name
     FOLDER = "folder"  # str: folder, or a pattern with wildcards where `pattern` is set
     FOLDERS = "folders"  # list[str]
@@ -39,10 +39,12 @@ class Kind(str, Enum):
     OUT_FOLDER = "out_folder"  # str
     OUT_RASTER = "out_raster"  # str
     OUT_FILE = "out_file"  # str
-    OUT_FEATURES = "out_features"  # str: a vector file
+    OUT_FEATURES = "out_features"  # str: a vector file, one of VECTOR_EXTENSIONS
 
 
 OUTPUT_KINDS = frozenset({Kind.OUT_FOLDER, Kind.OUT_RASTER, Kind.OUT_FILE, Kind.OUT_FEATURES})
+#: Vector formats that are one file, so that an output appears with one rename; the usual one first.
+VECTOR_EXTENSIONS = ("gpkg", "geojson", "fgb")
 _LIST_KINDS = frozenset({Kind.RASTERS, Kind.FOLDERS})
 
 
@@ -177,12 +179,26 @@ class Tool:
                 return param
         raise KeyError(key)
 
+    def conditions(self, param: Param) -> list[tuple[str, bool, tuple[str, ...]]]:
+        """What ``param.only_with`` says, in the shorter way.
+
+        Returns:
+            For each deciding choice its key, whether the parameter applies with (True) or without
+            (False) the keywords, and those.
+        """
+        told = []
+        for key, keywords in param.only_with:
+            others = tuple(word for word in self.param(key).choices if word not in keywords)
+            shorter = not others or len(keywords) <= len(others)
+            told.append((key, True, keywords) if shorter else (key, False, others))
+        return told
+
     def coerce(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Check and complete ``values``: known names, required ones present, defaults filled in.
 
         Raises:
-            ParameterError: For an unknown, missing or malformed parameter, or a combination that
-                :attr:`check` refuses.
+            ParameterError: For an unknown, missing or malformed parameter, one that does not apply to
+                the choices made, or a combination that :attr:`check` refuses.
         """
         known = {param.key for param in self.params}
         unknown = sorted(set(values) - known)
@@ -216,6 +232,13 @@ def _refuse(param: Param, value: Any, wanted: str) -> ParameterError:
 
 def _coerce_text(param: Param, value: Any) -> str:
     return str(value)
+
+
+def _coerce_features_file(param: Param, value: Any) -> str:
+    path = str(value)
+    if not path.lower().endswith(tuple(f".{extension}" for extension in VECTOR_EXTENSIONS)):
+        raise _refuse(param, value, f"a file name that ends in .{', .'.join(VECTOR_EXTENSIONS)}")
+    return path
 
 
 def _coerce_list(param: Param, value: Any) -> list[str]:
@@ -320,4 +343,5 @@ _COERCERS: dict[Kind, Callable[[Param, Any], Any]] = {
     Kind.CHOICE: _coerce_choice,
     Kind.ARGUMENTS: _coerce_arguments,
     Kind.EXTENT: _coerce_extent,
+    Kind.OUT_FEATURES: _coerce_features_file,
 }

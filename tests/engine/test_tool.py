@@ -1,5 +1,7 @@
 """Declarations turn whatever people, models and scripts give into what a job holds."""
 
+from dataclasses import replace
+
 import pytest
 
 from imagerydl.errors import ParameterError
@@ -42,6 +44,7 @@ def make(kind, **more):
             {"bounds": [0.0, 5.0, 10.0, 7.5], "crs": "EPSG:32631"},
         ),
         (make(Kind.EXTENT), {"bounds": [0, 0, 1, 1]}, {"bounds": [0.0, 0.0, 1.0, 1.0], "crs": ""}),
+        (make(Kind.OUT_FEATURES), "a/chips.GPKG", "a/chips.GPKG"),
     ],
 )
 def test_values_are_taken_in_every_spelling(param, given, held):
@@ -61,6 +64,9 @@ def test_values_are_taken_in_every_spelling(param, given, held):
         (make(Kind.ARGUMENTS), ["padding"], "a value for each argument"),
         (make(Kind.EXTENT), "1,2,3", "xmin,xmax,ymin,ymax"),
         (make(Kind.EXTENT), "10,0,5,7", "xmin < xmax"),
+        (make(Kind.OUT_FEATURES), "out.shp", "ends in .gpkg, .geojson, .fgb"),
+        (make(Kind.OUT_FEATURES), "memory:", "ends in .gpkg"),
+        (make(Kind.OUT_FEATURES), "ogr:dbname='a.gpkg' table=\"x\" (geom)", "ends in .gpkg"),
     ],
 )
 def test_refusals_name_the_parameter_the_value_and_what_would_do(param, given, wanted):
@@ -126,3 +132,49 @@ def test_what_does_not_apply_to_a_choice_is_refused_by_name():
     assert "It applies to TILES" in str(caught.value)
     with pytest.raises(ParameterError, match="FIELDS"):
         CHOOSY.coerce({"FIELDS": "a.tif"})
+
+
+BOTH = (("FORMAT", ("TILES", "COCO")), ("SPLIT", ("BLOCKS",)))
+
+
+@pytest.mark.parametrize(
+    ("values", "applies"),
+    [
+        ({"FORMAT": "TILES", "SPLIT": "BLOCKS"}, True),
+        ({"FORMAT": "COCO", "SPLIT": "BLOCKS"}, True),
+        ({"FORMAT": "TILES", "SPLIT": "NONE"}, False),
+        ({"FORMAT": "BOXES", "SPLIT": "BLOCKS"}, False),
+        ({"FORMAT": None, "SPLIT": "BLOCKS"}, False),
+        ({"FORMAT": "TILES"}, False),
+        ({}, False),
+    ],
+)
+def test_all_choices_must_hold(values, applies):
+    """One that is empty or unknown does not."""
+    assert make(Kind.TEXT, only_with=BOTH).applies(values) is applies
+    assert make(Kind.TEXT).applies(values)
+
+
+def test_the_choice_that_is_wrong_is_the_one_named():
+    def choice(key, *words):
+        return Param(key, Kind.CHOICE, key.title(), "Which.", default=words[0], choices=words)
+
+    tool = replace(
+        CHOOSY,
+        params=(
+            choice("FORMAT", "TILES", "COCO", "BOXES"),
+            choice("SPLIT", "NONE", "BLOCKS"),
+            Param("SEED", Kind.INTEGER, "Seed", "A number.", default=42, only_with=BOTH),
+        ),
+    )
+    assert tool.coerce({"SEED": "42"})["SEED"] == 42, "its default passes, however it is spelled"
+    with pytest.raises(
+        ParameterError, match=r"SEED \(Seed\) does not apply to SPLIT=NONE.*applies to BLOCKS"
+    ):
+        tool.coerce({"SEED": 7})
+    with pytest.raises(ParameterError, match=r"does not apply to FORMAT=BOXES.*applies to TILES, COCO"):
+        tool.coerce({"SEED": 7, "FORMAT": "BOXES", "SPLIT": "BLOCKS"})
+    assert tool.conditions(tool.param("SEED")) == [
+        ("FORMAT", False, ("BOXES",)),
+        ("SPLIT", True, ("BLOCKS",)),
+    ]
