@@ -118,7 +118,7 @@ class ToolAlgorithm(QgsProcessingAlgorithm):
     def initAlgorithm(self, configuration: Optional[dict] = None) -> None:  # noqa: N802
         """Declare parameters and outputs."""
         for param in self.tool.params:
-            for definition in qgis_parameters(param):
+            for definition in qgis_parameters(self.tool, param):
                 self.addParameter(definition)
         declared = {param.key for param in self.tool.params if param.is_output}
         for result in self.tool.results:

@@ -32,8 +32,6 @@ FOLDER = _first("Qgis.ProcessingFileParameterBehavior.Folder", "QgsProcessingPar
 
 SOURCE_RASTER = _first("Qgis.ProcessingSourceType.Raster", "QgsProcessing.TypeRaster")
 SOURCE_VECTOR = _first("Qgis.ProcessingSourceType.VectorAnyGeometry", "QgsProcessing.TypeVectorAnyGeometry")
-#: Vector layers and tables without geometry.
-SOURCE_TABLE = _first("Qgis.ProcessingSourceType.Vector", "QgsProcessing.TypeVector")
 SOURCE_GEOMETRY = {
     "point": _first("Qgis.ProcessingSourceType.VectorPoint", "QgsProcessing.TypeVectorPoint"),
     "line": _first("Qgis.ProcessingSourceType.VectorLine", "QgsProcessing.TypeVectorLine"),

@@ -22,7 +22,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QVariant
 
 from ..engine.imagerydl.errors import ParameterError
-from ..engine.imagerydl.tool import Kind, Param, Tool
+from ..engine.imagerydl.tool import VECTOR_EXTENSIONS, Kind, Param, Tool
 from .layers import raster_file, read_raster, read_vector
 from .materialise import OnlineRaster
 from .parameters import SELECTED_ONLY, qgis_value
@@ -76,7 +76,22 @@ def normalised(tool: Tool, parameters: Mapping[str, Any], context: QgsProcessing
             result[param.key] = _rasters(raw)
         elif param.kind is Kind.FIELD and isinstance(raw, (list, tuple)):
             result[param.key] = str(raw[0])
+        elif param.kind is Kind.OUT_FEATURES:
+            result[param.key] = _on_disk(raw)
     return result
+
+
+def _on_disk(raw: Any) -> Any:
+    """A destination in memory, which is no place for another process to write, as a temporary file."""
+    if isinstance(raw, QgsProcessingOutputLayerDefinition):
+        if _on_disk(raw.sink.staticValue()) != QgsProcessing.TEMPORARY_OUTPUT:
+            return raw
+        moved = QgsProcessingOutputLayerDefinition(raw)
+        moved.sink = QgsProperty.fromValue(QgsProcessing.TEMPORARY_OUTPUT)
+        return moved
+    if isinstance(raw, str) and raw.startswith("memory:"):
+        return QgsProcessing.TEMPORARY_OUTPUT
+    return raw
 
 
 def _evaluated(value: Any, context: QgsProcessingContext) -> Any:
@@ -248,7 +263,7 @@ class InputReader:
 
 
 #: Extension of a layer that QGIS names itself.
-_LAYER_EXTENSIONS = {Kind.OUT_RASTER: ".tif", Kind.OUT_FEATURES: ".gpkg"}
+_LAYER_EXTENSIONS = {Kind.OUT_RASTER: ".tif", Kind.OUT_FEATURES: "." + VECTOR_EXTENSIONS[0]}
 
 
 def destinations(
@@ -267,7 +282,10 @@ def destinations(
         if param.is_output:
             is_layer = param.kind in _LAYER_EXTENSIONS
             read = algorithm.parameterAsOutputLayer if is_layer else algorithm.parameterAsFileOutput
-            path = read(parameters, param.key, context)
+            given = parameters
+            if param.kind is Kind.OUT_FEATURES:
+                given = {**parameters, param.key: _on_disk(parameters.get(param.key))}
+            path = read(given, param.key, context)
             paths[param.key] = os.path.abspath(path) if path else None
     return paths
 

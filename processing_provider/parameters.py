@@ -31,7 +31,7 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
-from ..engine.imagerydl.tool import Kind, Param, Result
+from ..engine.imagerydl.tool import Kind, Param, Result, Tool
 from . import compat
 from .translation import tr
 
@@ -40,10 +40,10 @@ from .translation import tr
 SELECTED_ONLY = "_SELECTED_ONLY"
 
 
-def qgis_parameters(param: Param) -> list[QgsProcessingParameterDefinition]:
-    """What stands for ``param`` in QGIS: one parameter, for a mixed layer two."""
+def qgis_parameters(tool: Tool, param: Param) -> list[QgsProcessingParameterDefinition]:
+    """What stands for ``param`` of ``tool`` in QGIS: one parameter, for a mixed layer two."""
     definition = _MAKERS[param.kind](param)
-    definition.setHelp(help_text(param))
+    definition.setHelp(help_text(tool, param))
     if param.advanced:
         definition.setFlags(definition.flags() | compat.ADVANCED)
     if param.kind is not Kind.LAYER:
@@ -51,9 +51,12 @@ def qgis_parameters(param: Param) -> list[QgsProcessingParameterDefinition]:
     return [definition, _selected_only(param)]
 
 
-def help_text(param: Param) -> str:
+def help_text(tool: Tool, param: Param) -> str:
     """The parameter's help with what a person has to know to type a value."""
     text = tr(param.help)
+    for key, within, keywords in tool.conditions(param):
+        condition = tr("Only with {key} {choices}.") if within else tr("Not with {key} {choices}.")
+        text += " " + condition.format(key=key, choices=", ".join(keywords))
     if param.choices:
         text += " " + tr("One of: {choices}.").format(choices=", ".join(param.choices))
     if param.kind is Kind.FOLDERS:
@@ -109,18 +112,21 @@ def _rasters(param: Param) -> QgsProcessingParameterDefinition:
     return QgsProcessingParameterMultipleLayers(key, label, compat.SOURCE_RASTER, default, optional)
 
 
-def _source_types(param: Param, otherwise: Any = compat.SOURCE_VECTOR) -> list[Any]:
-    return [compat.SOURCE_GEOMETRY[name] for name in param.geometry] or [otherwise]
+def _source_types(param: Param) -> list[Any]:
+    return [compat.SOURCE_GEOMETRY[name] for name in param.geometry]
 
 
 def _features(param: Param) -> QgsProcessingParameterDefinition:
     key, label, default, optional = _common(param)
-    return QgsProcessingParameterFeatureSource(key, label, _source_types(param), default, optional)
+    types = _source_types(param) or [compat.SOURCE_VECTOR]
+    return QgsProcessingParameterFeatureSource(key, label, types, default, optional)
 
 
 def _layer(param: Param) -> QgsProcessingParameterDefinition:
-    types = [compat.SOURCE_RASTER, *_source_types(param, compat.SOURCE_TABLE)]
-    return QgsProcessingParameterMapLayer(*_common(param), types)
+    # No list of types shows vector layers, tables and rasters together: beside rasters, the one that
+    # stands for layers with and without geometry shows neither. Without a list every layer is shown.
+    types = _source_types(param)
+    return QgsProcessingParameterMapLayer(*_common(param), [compat.SOURCE_RASTER, *types] if types else [])
 
 
 def _field(param: Param) -> QgsProcessingParameterDefinition:

@@ -8,6 +8,7 @@ from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from ..engine.imagerydl import __version__, tools
+from ..engine.imagerydl.tool import VECTOR_EXTENSIONS
 from .algorithm import ICON, ToolAlgorithm
 from .translation import tr
 
@@ -45,6 +46,18 @@ class ImageryProvider(QgsProcessingProvider):
     def defaultRasterFileExtension(self) -> str:  # noqa: N802 - the name QGIS calls
         """Extension of temporary rasters."""
         return "tif"
+
+    def supportedOutputVectorLayerExtensions(self) -> list[str]:  # noqa: N802 - the name QGIS calls
+        """What the engine writes as one file."""
+        return list(VECTOR_EXTENSIONS)
+
+    def defaultVectorFileExtension(self, hasGeometry: bool = True) -> str:  # noqa: N802, N803
+        """Extension of temporary vector layers."""
+        return VECTOR_EXTENSIONS[0]
+
+    def supportsNonFileBasedOutput(self) -> bool:  # noqa: N802 - the name QGIS calls
+        """The engine writes files; QGIS then offers neither databases nor layers in memory."""
+        return False
 
     def loadAlgorithms(self) -> None:  # noqa: N802 - the name QGIS calls
         """Add one algorithm per tool; imports declarations only, never a deep-learning library."""
