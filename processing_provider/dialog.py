@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from processing.gui.AlgorithmDialog import AlgorithmDialog
@@ -19,8 +20,13 @@ class ToolDialog(AlgorithmDialog):
     def getParametersPanel(self, alg: Any, parent: QWidget) -> QWidget:  # noqa: N802 - the name QGIS calls
         """The panel with the parameters."""
         panel = super().getParametersPanel(alg, parent)
-        self._choices = ChoiceFollower(alg.tool, panel.wrappers)
+        self._follower = ChoiceFollower(alg.tool, panel.wrappers)
         return panel
+
+    def setParameters(self, parameters: dict[str, Any]) -> None:  # noqa: N802 - the name QGIS calls
+        """Show the values of a script, the history or the clipboard."""
+        with self._follower.paused():
+            super().setParameters(parameters)
 
 
 class ChoiceFollower:
@@ -38,14 +44,28 @@ class ChoiceFollower:
         self._dependent = [param for param in tool.params if param.only_with and param.key in wrappers]
         self._deciding = sorted({key for param in self._dependent for key, _ in param.only_with})
         self._context = QgsProcessingContext()
+        self._is_paused = False
         for key in self._deciding:
             wrappers[key].widgetValueHasChanged.connect(self.follow)
         self.follow()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Look at the choices once all of them are made: those in between are nobody's."""
+        self._is_paused = True
+        try:
+            yield
+        finally:
+            self._is_paused = False
+            self.follow()
+
     def follow(self, *_: Any) -> None:
         """Look at the choices as they stand."""
-        values = {key: self._wrappers[key].parameterValue() for key in self._deciding}
+        if self._is_paused:
+            return
         for param in self._dependent:
+            # Read anew each time: a choice that itself does not apply has just gone back.
+            values = {key: self._wrappers[key].parameterValue() for key in self._deciding}
             applies = param.applies(values)
             if not applies:
                 self._reset(param)

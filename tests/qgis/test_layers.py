@@ -127,6 +127,23 @@ def test_a_memory_layer_is_written_with_its_ids(key, kept):
     assert {f["fid"] for f in copy.getFeatures()} == {"no 0", "no 1", "no 2", "no 3"}
 
 
+def test_a_table_that_is_no_file_is_written(tmp_path, project, kept):
+    """In memory, or read by another provider of QGIS; label tables have no geometry."""
+    table = QgsVectorLayer("NoGeometry?field=image:string&field=xmin:double", "boxes", "memory")
+    row = QgsFeature(table.fields())
+    row.setAttributes(["a.jpg", 3.5])
+    table.dataProvider().addFeatures([row])
+    path = tmp_path / "boxes.csv"
+    path.write_text("image,xmin\na.jpg,3.5\n")
+    text = QgsVectorLayer(f"{path.as_uri()}?delimiter=,&geomType=none", "text", "delimitedtext")
+    assert text.isValid()
+    project.addMapLayer(text)
+    for given in (table, text, text.id()):
+        copy = written(run(CHOICE="TIFF", LEVEL="HIGH", OVERLAY=given)[0], "OVERLAY")
+        assert not copy.isSpatial()
+        assert [(f["image"], f["xmin"]) for f in copy.getFeatures()] == [("a.jpg", 3.5)]
+
+
 def test_selected_features_only(layer, kept):
     layer.selectByIds([f.id() for f in layer.getFeatures()][:2])
     definition = QgsProcessingFeatureSourceDefinition(layer.id(), True)

@@ -96,6 +96,17 @@ def test_a_saved_model_is_read_back_and_runs(chain, tmp_path):
     assert done["first:copy"].endswith(".tif")
 
 
+def test_what_does_not_apply_is_refused_in_a_model():
+    """A model's child is not checked beforehand."""
+    source = QgsProcessingModelChildParameterSource
+    model = QgsProcessingModelAlgorithm("refused", "tests")
+    child(model, "only", "toys:toy", QUALITY=source.fromStaticValue(90))
+    feedback = Recording()
+    with pytest.raises(QgsProcessingException):
+        processing.run(model, {}, feedback=feedback)
+    assert any("QUALITY (Quality) does not apply to CHOICE=PNG" in error for error in feedback.errors)
+
+
 def test_a_missing_environment_is_named_in_a_model(chain, tmp_path, monkeypatch):
     monkeypatch.delenv("IMAGERYDL_PYTHON")
     feedback = Recording()

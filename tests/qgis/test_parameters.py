@@ -9,6 +9,7 @@ import pytest
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsProcessingContext,
+    QgsProcessingOutputLayerDefinition,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterDefinition,
@@ -30,7 +31,13 @@ TYPES = {
     "FOLDERS": "file",
     "FILE": "file",
     "ACTION": "string",
+    "REMARK": "string",
     "CHOICE": "enum",
+    "LEVEL": "enum",
+    "QUALITY": "number",
+    "NAMED": "matrix",
+    "OVERLAY": "layer",
+    "OVERLAY_SELECTED_ONLY": "boolean",
     "WHOLE": "number",
     "REAL": "number",
     "SWITCH": "boolean",
@@ -39,6 +46,7 @@ TYPES = {
     "CELL_SIZE": "number",
     "OUT_RASTER": "rasterDestination",
     "OUT_FEATURES": "vectorDestination",
+    "OUT_SKETCH": "vectorDestination",
     "OUT_FOLDER": "folderDestination",
     "OUT_FILE": "fileDestination",
 }
@@ -78,7 +86,8 @@ def test_help_defaults_limits_and_flags_come_from_the_declaration(toy):
         for d in toy.parameterDefinitions()
         if d.flags() & QgsProcessingParameterDefinition.FlagAdvanced
     ]
-    assert advanced == ["REAL"]
+    assert advanced == ["QUALITY", "REAL"]
+    assert "Only with CHOICE TIFF." in toy.parameterDefinition("QUALITY").help()
 
 
 def test_results_are_declared_outputs_so_that_models_can_chain(toy):
@@ -216,6 +225,37 @@ def test_a_vector_output_is_a_file_that_loads(tmp_path):
     assert layer.featureCount() == 1
     temporary = processing.run("toys:quicktoy", {"OUT_FEATURES": "TEMPORARY_OUTPUT"})["OUT_FEATURES"]
     assert temporary.endswith(".gpkg")
+
+
+@pytest.mark.parametrize(
+    "given", ["memory:", "memory:outlines", QgsProcessingOutputLayerDefinition("memory:")]
+)
+def test_a_layer_in_memory_becomes_a_temporary_file(given):
+    """Another process writes it."""
+    path = processing.run("toys:quicktoy", {"OUT_FEATURES": given})["OUT_FEATURES"]
+    assert path.endswith(".gpkg")
+    assert QgsVectorLayer(path, "outlines", "ogr").isValid()
+
+
+@pytest.mark.parametrize(
+    "given", ["out.shp", "ogr:dbname='a.gpkg' table=\"x\" (geom)", "postgres://service='x' table=\"y\""]
+)
+def test_a_vector_output_that_is_not_one_file_is_refused(toy, given):
+    acceptable, message = check(toy, OUT_FEATURES=given)
+    assert not acceptable
+    assert message.startswith("OUT_FEATURES (Outlines) cannot be")
+    assert message.endswith("Give a file name that ends in .gpkg, .geojson, .fgb.")
+
+
+def test_a_vector_output_loads_under_its_name(toys, project, tmp_path):
+    """Its label, or what the caller calls it."""
+    processing.runAndLoadResults("toys:quicktoy", {"OUT_FEATURES": str(tmp_path / "a.geojson")})
+    named = QgsProcessingOutputLayerDefinition(str(tmp_path / "b.geojson"), project)
+    named.destinationName = "Town"
+    processing.runAndLoadResults("toys:quicktoy", {"OUT_FEATURES": named})
+    layers = {layer.name(): layer for layer in project.mapLayers().values()}
+    assert set(layers) == {"Outlines", "Town"}
+    assert all(layer.isValid() and layer.featureCount() == 1 for layer in layers.values())
 
 
 def test_a_table_without_geometry_is_a_layer(tmp_path):

@@ -69,6 +69,21 @@ def test_a_refusal_of_the_engine_reaches_the_terminal(environment, engine, tmp_p
     assert not (tmp_path / "model").exists()
 
 
+def test_what_does_not_apply_is_refused_by_name(environment, engine, tmp_path):
+    from samples import write_raster
+
+    done = call(
+        {**environment, "IMAGERYDL_PYTHON": engine},
+        "run", "imagerydl:exporttrainingdata", "--", f"IN_RASTER={write_raster(tmp_path / 'a.tif')}",
+        "METADATA_FORMAT=KITTI_rectangles", "CROP_MODE=BOUNDING_BOX", f"OUT_FOLDER={tmp_path / 'chips'}",
+    )  # fmt: skip
+    assert done.returncode == 1
+    told = done.stderr + done.stdout
+    assert "CROP_MODE (Crop mode) does not apply to METADATA_FORMAT=KITTI_rectangles." in told
+    assert "It applies to Labeled_Tiles, Imagenet" in told
+    assert not (tmp_path / "chips").exists()
+
+
 def test_json_mode_stays_json(environment):
     """Nothing the plugin prints gets between."""
     described = json.loads(call(environment, "--json", "help", "imagerydl:trainmodel").stdout)

@@ -30,9 +30,11 @@ def run(job, reporter):
         Path(job["OUT_RASTER"]).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(job["RASTER"], job["OUT_RASTER"])
         results["OUT_RASTER"] = job["OUT_RASTER"]
-    if job["OUT_FEATURES"]:
-        Path(job["OUT_FEATURES"]).write_text(_POINT, encoding="utf-8")
-        results["OUT_FEATURES"] = job["OUT_FEATURES"]
+    for key in ("OUT_FEATURES", "OUT_SKETCH"):
+        if job[key]:
+            Path(job[key]).parent.mkdir(parents=True, exist_ok=True)
+            Path(job[key]).write_text(_POINT, encoding="utf-8")
+            results[key] = job[key]
     if job["OUT_FOLDER"]:
         Path(job["OUT_FOLDER"]).mkdir(parents=True, exist_ok=True)
         results["OUT_FOLDER"] = job["OUT_FOLDER"]
@@ -42,7 +44,7 @@ def run(job, reporter):
 
 def _peek(job):
     """Which inputs exist while the tool runs; written layers are gone afterwards."""
-    paths = [job["RASTER"], job["FEATURES"], job["LAYER"], *(job["RASTERS"] or [])]
+    paths = [job["RASTER"], job["FEATURES"], job["LAYER"], job["OVERLAY"], *(job["RASTERS"] or [])]
     return {path: Path(path.split("|")[0]).exists() for path in paths if path}
 
 
@@ -117,6 +119,7 @@ def make_tool(tool: ModuleType, errors: ModuleType, needs_runtime: bool = True):
             raise errors.DataError("scene.tif has no bands.", "Give another raster.")
         return run(job, reporter)
 
+    tiff = (("CHOICE", ("TIFF",)),)
     params = (
         param("RASTER", kind.RASTER, "Raster", "One raster.", optional=True),
         param("RASTERS", kind.RASTERS, "Rasters", "Several rasters.", optional=True),
@@ -127,7 +130,22 @@ def make_tool(tool: ModuleType, errors: ModuleType, needs_runtime: bool = True):
         param("FOLDERS", kind.FOLDERS, "Folders", "Some folders.", optional=True),
         param("FILE", kind.FILE, "Model", "A file or its text.", optional=True, extension="emd dlpk"),
         param("ACTION", kind.TEXT, "Action", "What to act out.", optional=True, multiline=True),
+        # Before the choices it depends on, the second of which depends on the first.
+        param("REMARK", kind.TEXT, "Remark", "Says.", optional=True, only_with=(("LEVEL", ("HIGH",)),)),
         param("CHOICE", kind.CHOICE, "Choice", "A keyword.", default="PNG", choices=("TIFF", "PNG")),
+        param(
+            "LEVEL", kind.CHOICE, "Level", "How much.", default="LOW", choices=("LOW", "HIGH"), only_with=tiff
+        ),
+        param("QUALITY", kind.INTEGER, "Quality", "Percent.", default=75, only_with=tiff, advanced=True),
+        param("NAMED", kind.ARGUMENTS, "Named", "Values.", default={"a": "1"}, only_with=tiff),
+        param(
+            "OVERLAY",
+            kind.LAYER,
+            "Overlay",
+            "Anything.",
+            optional=True,
+            only_with=(*tiff, ("LEVEL", ("HIGH",))),
+        ),
         param("WHOLE", kind.INTEGER, "Whole", "A whole number.", default=256, minimum=1, maximum=4096),
         param("REAL", kind.NUMBER, "Real", "A number.", optional=True, minimum=0, advanced=True),
         param(
@@ -138,6 +156,7 @@ def make_tool(tool: ModuleType, errors: ModuleType, needs_runtime: bool = True):
         param("CELL_SIZE", kind.NUMBER, "Cell size", "Units of the CRS.", optional=True, minimum=0),
         param("OUT_RASTER", kind.OUT_RASTER, "Copy", "A raster.", optional=True),
         param("OUT_FEATURES", kind.OUT_FEATURES, "Outlines", "A vector layer.", optional=True),
+        param("OUT_SKETCH", kind.OUT_FEATURES, "Sketch", "A layer.", optional=True, only_with=tiff),
         param("OUT_FOLDER", kind.OUT_FOLDER, "Chips", "A folder.", optional=True),
         param("OUT_FILE", kind.OUT_FILE, "Report", "A file.", optional=True, extension="html"),
     )
