@@ -315,6 +315,8 @@ class _Annotation:
             self._parser.Parse(path.read_bytes(), True)
         except (expat.ExpatError, OSError, ValueError, LookupError) as error:
             raise DataError(f"{path} is no annotation ({error}).", _CORRECT) from error
+        finally:
+            del self._parser  # it holds this object: neither would go before the garbage collector comes
 
     @property
     def size(self) -> Optional[_Size]:
@@ -327,10 +329,10 @@ class _Annotation:
             self._object, self._line = {}, self._parser.CurrentLineNumber
 
     def _text(self, text: str) -> None:
-        where, key = (self._object, self._open[2:]) if self._open[1:2] == ["object"] else (
-            self._size, self._open[1:]
-        )  # fmt: skip
-        where["/".join(key)] = where.get("/".join(key), "") + text
+        in_object = self._open[1:2] == ["object"]
+        texts = self._object if in_object else self._size
+        key = "/".join(self._open[2 if in_object else 1 :])
+        texts[key] = texts.get(key, "") + text
 
     def _end(self, tag: str) -> None:
         if self._open[1:] == ["object"]:

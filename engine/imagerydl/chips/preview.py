@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Optional
 
 import numpy as np
 import rasterio
+from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from ..errors import DataError
 from ..imagery.band_names import red_green_blue
 from ..labels.classes import ClassEntry, distinct_color
-from .folder import ChipPair, ExportedFolder, read_exported_folder
+from .folder import SIDES, ChipPair, ExportedFolder, read_exported_folder
 from .label_files import ChipLabels, LabelReader
 
-COLUMNS, ROWS = 5, 4
+#: Pixels: width of the sheet, gaps, a line of text, its letters, the widest chip.
+_WIDTH, _GAP, _LINE, _LETTERS, _WIDEST = 1600, 12, 20, 14, 400
 
-#: Pixels of a chip on the sheet, of the gaps, and of a line of text.
-_CELL, _GAP, _LINE = 300, 12, 20
+#: Width of the sheet by its height, that of a page on its side.
+_LANDSCAPE = math.sqrt(2)
 
-_PAPER, _INK = (255, 255, 255), (30, 30, 30)
+#: Boxes of a chip that still have room for their names.
+_NAMED_BOXES = 8
+
+#: Classes the legend has room for.
+_LISTED = 60
+
+_PAPER, _INK, _EMPTY = (255, 255, 255), (30, 30, 30), (235, 235, 235)
 
 #: Weight of a class's colour over the image.
 _VEIL = 0.45
@@ -34,137 +44,265 @@ _STRETCH = (2, 98)
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """A chip on the sheet.
+class _Picture:
+    """An image on the sheet.
 
     Attributes:
-        title: Its name.
-        images: Its image, and that of the second raster, ``[bands, h, w]``.
-        labels: What was read of its labels.
+        title: Below it.
+        raster: Which of the export's rasters it was cut from: those of one raster are stretched alike.
+        bands: Red, green and blue, ``[3, h, w]``; not 8-bit: float32, NaN without data. None where the
+            file cannot be read.
+        labels: What is drawn over it; None where they cannot be read.
     """
 
     title: str
-    images: tuple[np.ndarray, ...]
-    labels: ChipLabels
+    raster: str
+    bands: Optional[np.ndarray]
+    labels: Optional[ChipLabels]
 
 
-def write_preview(root: Path, path: Path) -> None:
+def write_preview(root: Path, path: Path, limit: int = 20) -> None:
     """Draw chips spread evenly over an export, read back from its files.
 
+    What cannot be read is drawn as a problem: the sheet shows what is in the folder.
+
     Args:
-        root: Folder of the export; of a CycleGAN export either part is shown.
+        root: Folder of the export.
         path: PNG file to write.
+        limit: Images on the sheet; where each chip has two, both lie side by side.
 
     Raises:
-        DataError: If what was written cannot be read.
+        DataError: If ``root`` is no export.
     """
-    parts = [root / name for name in ("A", "B") if (root / name).is_dir()] or [root]
-    shown: list[_Shown] = []
-    for part in parts:
-        folder = read_exported_folder(part)
-        shown += _choose(folder, COLUMNS * ROWS // len(parts), f"{part.name} " if len(parts) > 1 else "")
-    sheet = _Sheet(folder, shown)
-    sheet.image.save(path)
+    folder = read_exported_folder(root)
+    problems: list[str] = []
+    pairs = bool(folder.other) or any(chip.second for chip in folder.chips)
+    chips = max(1, limit // 2 if pairs else limit)
+    if folder.other is None:
+        rows = [_of_chip(chip, folder, reader, problems) for reader, chip in _spread(folder, chips)]
+    else:
+        # The sides of CycleGAN have nothing to do with each other but that they are learnt together.
+        sides = [_of_side(name, side, chips) for name, side in zip(SIDES, (folder, folder.other))]
+        # Where one side has fewer chips, what is left of the other one follows.
+        rows = [[one for one in row if one] for row in zip_longest(*sides)]
+    _Sheet(folder, [picture for row in rows for picture in row], problems, pairs).image.save(path)
 
 
-def _choose(folder: ExportedFolder, count: int, prefix: str) -> list[_Shown]:
-    """Chips spread over the folder; of those with second images half as many."""
-    count = count // 2 if folder.chips[0].second else count
-    numbers = np.unique(
-        np.linspace(0, len(folder.chips) - 1, min(count, len(folder.chips))).round().astype(int)
-    )
+def _of_side(name: str, side: ExportedFolder, count: int) -> list[_Picture]:
+    return [_picture(chip.image, f"{name} {chip.image.stem}", name, side) for _, chip in _spread(side, count)]
+
+
+def _spread(folder: ExportedFolder, count: int) -> list[tuple[LabelReader, ChipPair]]:
     reader = LabelReader(folder)
-    return [_read(folder.chips[number], reader, prefix) for number in numbers]
+    last = len(folder.chips) - 1
+    numbers = np.unique(np.linspace(0, last, min(count, last + 1)).round().astype(int))
+    return [(reader, folder.chips[number]) for number in numbers]
 
 
-def _read(chip: ChipPair, reader: LabelReader, prefix: str) -> _Shown:
-    images = tuple(_pixels(path) for path in (chip.image, chip.second) if path)
-    return _Shown(f"{prefix}{chip.image.stem}", images, reader.read_tolerantly(chip, []) or ChipLabels())
+def _of_chip(
+    chip: ChipPair, folder: ExportedFolder, reader: LabelReader, problems: list[str]
+) -> list[_Picture]:
+    """The chip, and that of the second raster beside it."""
+    labels = reader.read_tolerantly(chip, problems)
+    shown = [_picture(chip.image, chip.image.stem, "", folder, labels)]
+    if chip.second:
+        shown.append(_picture(chip.second, f"{chip.image.stem} second", "second", folder, labels))
+    return shown
 
 
-def _pixels(path: Path) -> np.ndarray:
+def _picture(
+    path: Path, title: str, raster: str, folder: ExportedFolder, labels: Optional[ChipLabels] = None
+) -> _Picture:
+    """Read the bands to show; ``labels`` of a chip that has none are empty."""
+    names = folder.band_names2 if raster == "second" else folder.band_names
+    if folder.metadata_format == "CycleGAN":
+        labels = ChipLabels()
+    return _Picture(title, raster, _bands(path, names), labels)
+
+
+def _bands(path: Path, names: Sequence[str]) -> Optional[np.ndarray]:
     try:
-        with rasterio.open(path) as dataset:
-            data = dataset.read()
-            return np.abs(data) if data.dtype.kind == "c" else data
-    except RasterioError as error:
-        raise DataError(f"The chip {path} cannot be read ({error}).", "Export the chips again.") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as dataset:
+                named = red_green_blue(names) if len(names) == dataset.count else (0, 1, 2)
+                chosen = named if dataset.count >= 3 else (0, 0, 0)
+                data = dataset.read([band + 1 for band in chosen])
+                known = dataset.dataset_mask() > 0
+    except (RasterioError, OSError):
+        return None
+    if data.dtype == np.uint8:
+        return data
+    data = (np.abs(data) if data.dtype.kind == "c" else data).astype(np.float32)
+    data[:, ~known] = np.nan
+    return data
 
 
 class _Sheet:
-    """Lays the chips out on one page."""
+    """Lays the pictures out on one page.
 
-    def __init__(self, folder: ExportedFolder, shown: Sequence[_Shown]) -> None:
+    Args:
+        folder: The export.
+        pictures: What is shown, row by row.
+        problems: What could not be read.
+        pairs: Whether two pictures that follow each other belong together.
+    """
+
+    def __init__(
+        self, folder: ExportedFolder, pictures: Sequence[_Picture], problems: Sequence[str], pairs: bool
+    ) -> None:
         self._folder = folder
-        self._entries = {entry.value: entry for entry in folder.classes}
-        self._bands = _rgb(folder)
-        self._range = _value_range([image for one in shown for image in one.images], self._bands)
-        self._font = ImageFont.load_default(14)
+        self._entries = {entry.value: entry for entry in (*folder.instance_classes, *folder.classes)}
+        self._ranges = {
+            raster: _value_range([one.bands for one in pictures if one.raster == raster])
+            for raster in {one.raster for one in pictures}
+        }
+        # One with letters beyond Latin ones.
+        letters = Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+        self._font = ImageFont.truetype(str(letters), _LETTERS)
+        self._small = ImageFont.truetype(str(letters), _LETTERS - 3)
         self._counts: Counter[int] = Counter()
-        cells = [self._cell(one, image) for one in shown for image in one.images]
-        titles = [one.title for one in shown for _ in one.images]
-        columns = min(COLUMNS, len(cells))
+        self._pixels: Counter[int] = Counter()
+        columns = _columns(len(pictures), pairs)
+        self._side = min(_WIDEST, (_WIDTH - _GAP) // columns - _GAP)
+        cells = [self._cell(one) for one in pictures]
         rows = -(-len(cells) // columns)
-        legend = self._legend_lines()
-        width = max(_GAP + columns * (_CELL + _GAP), 2 * (_CELL + _GAP) + _GAP)
-        height = _GAP + rows * (_CELL + _LINE + _GAP) + (len(legend) + 1) * _LINE + _GAP
-        self.image = Image.new("RGB", (width, height), _PAPER)
+        top = _GAP + rows * (self._side + _LINE + _GAP)
+        legend = self._legend()
+        lines, abreast = _legend_shape(len(legend))
+        height = top + (1 + bool(problems) + lines) * _LINE + _GAP
+        self.image = Image.new("RGB", (_WIDTH, height), _PAPER)
         self._draw = ImageDraw.Draw(self.image)
-        for number, (cell, title) in enumerate(zip(cells, titles)):
-            x = _GAP + number % columns * (_CELL + _GAP)
-            y = _GAP + number // columns * (_CELL + _LINE + _GAP)
+        for number, (cell, one) in enumerate(zip(cells, pictures)):
+            x = _GAP + number % columns * (self._side + _GAP)
+            y = _GAP + number // columns * (self._side + _LINE + _GAP)
             self.image.paste(cell, (x, y))
-            self._draw.text((x, y + _CELL + 2), title, _INK, self._font)
-        self._write_legend(legend, height - (len(legend) + 1) * _LINE - _GAP // 2)
+            self._draw.text((x, y + self._side + 1), one.title, _INK, self._font)
+        self._write_head(top, problems)
+        self._write_legend(legend, top + (1 + bool(problems)) * _LINE, lines, abreast)
 
-    def _cell(self, one: _Shown, image: np.ndarray) -> Image.Image:
-        height, width = image.shape[1:]
-        scale = _CELL / max(height, width)
-        picture = self._picture(image)
-        picture = self._veiled(picture, one.labels)
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        resampling = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
-        cell = Image.new("RGB", (_CELL, _CELL), (235, 235, 235))
-        cell.paste(Image.fromarray(picture).resize(size, resampling))
+    # Chips
+
+    def _cell(self, one: _Picture) -> Image.Image:
+        cell = Image.new("RGB", (self._side, self._side), _EMPTY)
         draw = ImageDraw.Draw(cell)
-        for value, box in zip(one.labels.box_classes.tolist(), one.labels.boxes):
-            xmin, ymin, xmax, ymax = (box * scale).tolist()
-            draw.rectangle(
-                (xmin, ymin, max(xmin, xmax - 1), max(ymin, ymax - 1)), outline=self._color(value), width=2
-            )
-        self._counts.update(one.labels.classes or one.labels.box_classes.tolist())
-        if one.labels.classes:
-            self._tag(draw, ", ".join(self._name(value) for value in one.labels.classes))
-        if one.labels.pixels is not None:
-            values, counts = np.unique(one.labels.pixels, return_counts=True)
-            self._counts.update(dict(zip(values.tolist(), counts.tolist())))
+        labels = one.labels or ChipLabels()
+        if one.bands is not None:
+            scale = self._side / max(one.bands.shape[1:])
+            cell.paste(self._veiled(one, labels, scale))
+            if one.raster != "second":
+                self._count(labels)
+            self._draw_boxes(draw, labels, scale)
+        text = ", ".join(self._name(value) for value in labels.classes)
+        for problem, happened in (
+            ("cannot be read", one.bands is None),
+            ("its label cannot be read", one.labels is None),
+        ):
+            text = problem if happened else text
+        if text:
+            self._tag(draw, 2, 2, text, self._font)
         return cell
 
-    def _tag(self, draw: ImageDraw.ImageDraw, text: str) -> None:
-        box = draw.textbbox((4, 4), text, self._font)
-        draw.rectangle((box[0] - 3, box[1] - 3, box[2] + 3, box[3] + 3), fill=_PAPER)
-        draw.text((4, 4), text, _INK, self._font)
-
-    def _picture(self, image: np.ndarray) -> np.ndarray:
-        """``[h, w, 3]``, uint8."""
-        chosen = image[list(self._bands)] if len(image) > max(self._bands) else image[[0, 0, 0]]
-        if image.dtype != np.uint8:
-            low, high = self._range
-            chosen = np.nan_to_num((chosen.astype(np.float64) - low) / max(high - low, 1e-12) * 255)
-            chosen = chosen.clip(0, 255).astype(np.uint8)
-        return np.ascontiguousarray(np.moveaxis(chosen, 0, -1))
-
-    def _veiled(self, picture: np.ndarray, labels: ChipLabels) -> np.ndarray:
-        """The picture under the colours of its classes and instances."""
-        result = picture.astype(np.float64)
-        if labels.pixels is not None:
+    def _veiled(self, one: _Picture, labels: ChipLabels, scale: float) -> Image.Image:
+        """The picture under the colours of its classes and instances, in the size it is shown in."""
+        pixels = self._stretched(one)
+        height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+        way = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
+        result = np.array(Image.fromarray(pixels).resize((width, height), way), dtype=np.float64)
+        at = np.ix_(*(_nearest(shown, whole) for shown, whole in zip((height, width), pixels.shape[:2])))
+        if labels.pixels is not None and labels.pixels.shape == pixels.shape[:2]:
             for value in np.unique(labels.pixels).tolist():
                 if value or 0 in self._entries:
-                    where = labels.pixels == value
-                    result[where] += _VEIL * (np.array(self._color(value)) - result[where])
-        for number, (_, mask) in enumerate(labels.instances, start=1):
-            result[mask] += _VEIL * (np.array(distinct_color(number)) - result[mask])
-        return result.astype(np.uint8)
+                    _lay(self._color(value), labels.pixels[at] == value, result)
+        several = Counter(value for value, _ in labels.instances)
+        for number, (value, mask) in enumerate(labels.instances, start=1):
+            if mask.shape == pixels.shape[:2]:
+                # Instances of one class are told apart by their own colours, one alone has its class's.
+                color = distinct_color(number) if several[value] > 1 else self._color(value)
+                _lay(color, mask[at], result)
+        return Image.fromarray(result.astype(np.uint8))
+
+    def _stretched(self, one: _Picture) -> np.ndarray:
+        """``[h, w, 3]``, uint8."""
+        bands = one.bands
+        if bands.dtype != np.uint8:
+            low, high = self._ranges[one.raster]
+            bands = np.nan_to_num((bands - low) / max(high - low, 1e-12) * 255, posinf=255, neginf=0)
+            bands = bands.clip(0, 255).astype(np.uint8)
+        return np.ascontiguousarray(np.moveaxis(bands, 0, -1))
+
+    def _draw_boxes(self, draw: ImageDraw.ImageDraw, labels: ChipLabels, scale: float) -> None:
+        named = len(labels.boxes) <= _NAMED_BOXES and len(self._entries) > 1 and not labels.classes
+        for value, box in zip(labels.box_classes.tolist(), labels.boxes):
+            xmin, ymin, xmax, ymax = (box * scale).tolist()
+            corners = (xmin, ymin, max(xmin, xmax - 1), max(ymin, ymax - 1))
+            draw.rectangle(corners, outline=self._color(value), width=2)
+            if named:
+                self._tag(draw, xmin, ymin, self._name(value), self._small)
+
+    def _tag(
+        self, draw: ImageDraw.ImageDraw, x: float, y: float, text: str, font: ImageFont.FreeTypeFont
+    ) -> None:
+        """Text on paper, inside the cell."""
+        text = self._fitted(text, font, self._side - 8)
+        left, top, right, bottom = draw.textbbox((0, 0), text, font)
+        x, y = (max(0.0, min(at, self._side - far - 4)) for at, far in ((x, right), (y, bottom)))
+        draw.rectangle((x, y, x + right - left + 4, y + bottom - top + 4), fill=_PAPER)
+        draw.text((x + 2 - left, y + 2 - top), text, _INK, font)
+
+    def _fitted(self, text: str, font: ImageFont.FreeTypeFont, room: float) -> str:
+        text = " ".join(text.split())
+        if font.getlength(text) <= room:
+            return text
+        while text and font.getlength(text + "…") > room:
+            text = text[:-1]
+        return text + "…"
+
+    # Legend
+
+    def _count(self, labels: ChipLabels) -> None:
+        self._counts.update(labels.classes or labels.box_classes.tolist())
+        if labels.pixels is not None:
+            values, counts = np.unique(labels.pixels, return_counts=True)
+            self._pixels.update(dict(zip(values.tolist(), counts.tolist())))
+
+    def _legend(self) -> list[tuple[Optional[int], str]]:
+        """Colour and text of each class on the sheet; what has no room is counted."""
+        shown = {value for value in (*self._counts, *self._pixels) if value or 0 in self._entries}
+        lines = []
+        for value in sorted(shown):
+            counts = [
+                f"{count[value]:,} {unit}"
+                for count, unit in ((self._counts, "labels"), (self._pixels, "pixels"))
+                if count[value]
+            ]
+            lines.append((value, f"{self._name(value)}: {', '.join(counts)}"))
+        more = len(lines) - _LISTED
+        return lines if more <= 0 else [*lines[: _LISTED - 1], (None, f"and {more + 1} more classes")]
+
+    def _write_head(self, top: int, problems: Sequence[str]) -> None:
+        folder = self._folder
+        sides = [one for one in (folder, folder.other) if one is not None]
+        chips = " and ".join(f"{len(side.chips):,}" for side in sides)
+        width, height = folder.tile_size
+        size = "cut to their objects" if folder.has_variable_size else f"{width} x {height} pixels"
+        counted = "; counts are those of this sheet" if self._counts or self._pixels else ""
+        head = f"{folder.metadata_format}: {chips} chips, {size}{counted}"
+        self._draw.text((_GAP, top), head, _INK, self._font)
+        if problems:
+            text = f"{len(problems):,} problems; first: {problems[0]}"
+            text = self._fitted(text, self._font, _WIDTH - 2 * _GAP)
+            self._draw.text((_GAP, top + _LINE), text, (180, 0, 0), self._font)
+
+    def _write_legend(
+        self, legend: Sequence[tuple[Optional[int], str]], top: int, lines: int, abreast: int
+    ) -> None:
+        room = (_WIDTH - _GAP) // abreast
+        for number, (value, text) in enumerate(legend):
+            x, y = _GAP + number // lines * room, top + number % lines * _LINE
+            if value is not None:
+                self._draw.rectangle((x, y + 3, x + 14, y + 15), fill=self._color(value), outline=_INK)
+            self._draw.text((x + 22, y), self._fitted(text, self._font, room - 34), _INK, self._font)
 
     def _color(self, value: int) -> tuple[int, int, int]:
         return self._entry(value).color or distinct_color(value)
@@ -175,39 +313,33 @@ class _Sheet:
     def _entry(self, value: int) -> ClassEntry:
         return self._entries.get(value) or ClassEntry(value, str(value))
 
-    def _legend_lines(self) -> list[tuple[Optional[int], str]]:
-        unit = (
-            "pixels"
-            if self._folder.metadata_format in ("Classified_Tiles", "Panoptic_Segmentation")
-            else "labels"
-        )
-        return [
-            (value, f"{self._name(value)} ({count:,} {unit} on this sheet)")
-            for value, count in sorted(self._counts.items())
-            if value or 0 in self._entries
-        ]
 
-    def _write_legend(self, lines: Sequence[tuple[Optional[int], str]], top: int) -> None:
-        width, height = self._folder.tile_size
-        head = f"{self._folder.metadata_format}: {len(self._folder.chips):,} chips, {width} x {height} pixels"
-        self._draw.text((_GAP, top), head, _INK, self._font)
-        for number, (value, text) in enumerate(lines, start=1):
-            y = top + number * _LINE
-            self._draw.rectangle((_GAP, y + 3, _GAP + 14, y + 15), fill=self._color(value), outline=_INK)
-            self._draw.text((_GAP + 22, y), text, _INK, self._font)
+def _columns(count: int, pairs: bool) -> int:
+    """Pictures in a row, so that the sheet is a page on its side; pairs are not parted."""
+    columns = max(1, math.ceil(math.sqrt(count * _LANDSCAPE)))
+    return columns + columns % 2 if pairs else columns
 
 
-def _rgb(folder: ExportedFolder) -> tuple[int, int, int]:
-    return red_green_blue(folder.band_names) if folder.band_count >= 3 else (0, 0, 0)
+def _legend_shape(count: int) -> tuple[int, int]:
+    """Lines and columns of a legend."""
+    abreast = min(4, max(1, -(-count // 3)))
+    return max(1, -(-count // abreast)) if count else 0, abreast
 
 
-def _value_range(images: Sequence[np.ndarray], bands: Sequence[int]) -> tuple[float, float]:
+def _nearest(shown: int, whole: int) -> np.ndarray:
+    """The pixel of ``whole`` that each of ``shown`` pixels shows."""
+    return np.minimum(((np.arange(shown) + 0.5) * whole / shown).astype(int), whole - 1)
+
+
+def _lay(color: tuple[int, int, int], where: np.ndarray, picture: np.ndarray) -> None:
+    picture[where] += _VEIL * (np.array(color) - picture[where])
+
+
+def _value_range(images: Sequence[Optional[np.ndarray]]) -> tuple[float, float]:
     """Values that become black and white."""
-    chosen = [image[list(bands)] if len(image) > max(bands) else image[:1] for image in images]
-    values = np.concatenate([part.ravel()[:: max(1, part.size // 20_000)] for part in chosen]).astype(
-        np.float64
-    )
-    values = values[np.isfinite(values)]
+    parts = [image.ravel()[:: max(1, image.size // 20_000)] for image in images if image is not None]
+    values = np.concatenate(parts) if parts else np.empty(0)
+    values = values[np.isfinite(values)].astype(np.float64)
     if not values.size:
         return 0.0, 1.0
     low, high = np.percentile(values, _STRETCH)
