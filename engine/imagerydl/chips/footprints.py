@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from array import array
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Optional
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 import pyogrio
@@ -17,6 +20,9 @@ from ..labels.coordinates import transform_points
 
 LAYER = "chips"
 
+#: Outlines of the parts of an export, in the order in which parts are named.
+_OUTLINES = ((31, 120, 180), (227, 26, 28), (106, 61, 154), (255, 127, 0), (51, 160, 44), (177, 89, 40))
+
 
 class FootprintLayer:
     """Collects chips, as plain numbers, and writes them at the end."""
@@ -24,10 +30,12 @@ class FootprintLayer:
     def __init__(self) -> None:
         self._corners = array("d")
         self._systems: list[Optional[CRS]] = []
-        self._system_of = array("l")
-        self._texts: dict[str, list[str]] = {"chip": [], "image": [], "split": []}
+        self._system_of = array("q")
+        self._chips = bytearray()
+        self._repeated = {"image": _RepeatedTexts(), "split": _RepeatedTexts()}
         self._angles = array("d")
-        self._counts: dict[int, dict[int, int]] = {}
+        # Number of the chip, class value, count; in three lists of one length.
+        self._counts = (array("q"), array("q"), array("q"))
 
     def add(
         self,
@@ -57,46 +65,139 @@ class FootprintLayer:
             self._systems.append(crs)
         self._system_of.append(self._systems.index(crs))
         self._angles.append(angle)
-        for key, text in (("chip", chip), ("image", image), ("split", split)):
-            self._texts[key].append(text)
+        self._chips += chip.encode() + b"\n"
+        self._repeated["image"].add(image)
+        self._repeated["split"].add(split)
         for value, count in counts.items():
-            self._counts.setdefault(value, {})[number] = count
+            for numbers, one in zip(self._counts, (number, value, count)):
+                numbers.append(one)
 
     def write(self, path: Path, crs: Optional[CRS], classes: ClassSchema) -> None:
-        """Write the layer.
+        """Write the layer; a GeoPackage gets a style, too.
 
         Args:
             path: A vector file; its extension says the format.
             crs: System of the layer; chips of other systems are brought to it. Without one, y is
-                minus the row, which is where QGIS shows an image without georeference.
+                minus the row, which is where QGIS shows an image without georeference. A chip that
+                has no place in that system has no outline.
             classes: One field is written for each.
         """
-        corners = np.array(self._corners).reshape(-1, 4, 2)
-        system_of = np.array(self._system_of)
-        for number, own in enumerate(self._systems):
-            chosen = system_of == number
-            if own is None:
-                corners[chosen] *= (1, -1)
-            elif crs is not None and own != crs:
-                flat = corners[chosen].reshape(-1, 2)
-                moved = np.column_stack(transform_points(own, crs, flat[:, 0], flat[:, 1]))
-                corners[chosen] = moved.reshape(-1, 4, 2)
-        columns = {key: np.array(texts, dtype=object) for key, texts in self._texts.items()}
-        columns["angle"] = np.array(self._angles)
-        total = np.zeros(len(corners), dtype=np.int64)
-        for value in [entry.value for entry in classes] or sorted(self._counts):
-            counts = self._counts.get(value, {})
-            column = np.zeros(len(corners), dtype=np.int64)
-            column[list(counts)] = list(counts.values())
-            columns[f"c_{value}"] = column
-            total += column
-        columns["labels"] = total
         pyogrio.raw.write(
             path,
-            shapely.to_wkb(shapely.polygons(corners)),
-            list(columns.values()),
-            list(columns),
+            shapely.to_wkb(self._outlines(crs)),
+            **self._fields(classes),
             geometry_type="Polygon",
             crs=crs.to_wkt() if crs else None,
             layer=LAYER,
         )
+        if path.suffix.lower() == ".gpkg":
+            _save_style(path, self._repeated["split"].distinct)
+
+    def _outlines(self, crs: Optional[CRS]) -> np.ndarray:
+        """Polygons ``[chips]``; None where a chip has no place in ``crs``."""
+        corners = np.array(self._corners).reshape(-1, 4, 2)
+        system_of = np.array(self._system_of)
+        for number, own in enumerate(self._systems):
+            chosen = system_of == number
+            if own is None and crs is None:
+                corners[chosen] *= (1, -1)
+            elif own is None or crs is None:
+                corners[chosen] = np.nan
+            elif own != crs:
+                flat = corners[chosen].reshape(-1, 2)
+                moved = np.column_stack(transform_points(own, crs, flat[:, 0], flat[:, 1]))
+                corners[chosen] = moved.reshape(-1, 4, 2)
+        placed = np.isfinite(corners).all(axis=(1, 2))
+        outlines = np.full(len(corners), None, dtype=object)
+        outlines[placed] = shapely.polygons(corners[placed])
+        return outlines
+
+    def _fields(self, classes: ClassSchema) -> dict[str, list]:
+        chips = self._chips.decode().split("\n")[:-1]
+        columns = {"chip": np.array(chips, dtype=object)}
+        columns |= {key: texts.as_array() for key, texts in self._repeated.items()}
+        columns["angle"] = np.array(self._angles)
+        numbers, values, counts = (np.array(part, dtype=np.int64) for part in self._counts)
+        total = np.zeros(len(chips), dtype=np.int64)
+        for value in [entry.value for entry in classes] or np.unique(values).tolist():
+            column = np.zeros(len(chips), dtype=np.int64)
+            chosen = values == value
+            np.add.at(column, numbers[chosen], counts[chosen])
+            columns[f"c_{value}"] = column
+            total += column
+        columns["labels"] = total
+        return {"field_data": list(columns.values()), "fields": list(columns)}
+
+
+class _RepeatedTexts:
+    """Texts of which there are few different ones."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._which = array("q")
+
+    @property
+    def distinct(self) -> list[str]:
+        return list(self._numbers)
+
+    def add(self, text: str) -> None:
+        self._which.append(self._numbers.setdefault(text, len(self._numbers)))
+
+    def as_array(self) -> np.ndarray:
+        return np.array([*self._numbers, ""], dtype=object)[np.array(self._which, dtype=np.int64)]
+
+
+def _save_style(path: Path, splits: Sequence[str]) -> None:
+    """Store a style where QGIS looks for that of a layer when it opens a GeoPackage."""
+    with closing(sqlite3.connect(path)) as database, database:
+        (geometry,) = database.execute(
+            "SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", (LAYER,)
+        ).fetchone()
+        # The table as QGIS itself makes it.
+        database.execute(
+            "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, "
+            "f_table_catalog TEXT(256), f_table_schema TEXT(256), f_table_name TEXT(256), "
+            "f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT, "
+            "useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), "
+            "update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')))"
+        )
+        database.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier) "
+            "VALUES ('layer_styles', 'attributes', 'layer_styles')"
+        )
+        database.execute(
+            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
+            "styleName, styleQML, styleSLD, useAsDefault, description, owner, ui) "
+            "VALUES ('', '', ?, ?, 'outlines', ?, '', 1, 'Outlines of chips', '', '')",
+            (LAYER, geometry, _style(splits)),
+        )
+
+
+def _style(splits: Sequence[str]) -> str:
+    """Outlines only, for the image below is what matters; in a colour for each part of the export."""
+    symbols = "".join(_symbol(number) for number in range(max(1, len(splits))))
+    if len(splits) < 2:
+        renderer = f'<renderer-v2 type="singleSymbol"><symbols>{symbols}</symbols></renderer-v2>'
+    else:
+        categories = "".join(
+            f'<category value={quoteattr(split)} label={quoteattr(split)} symbol="{number}" render="true"/>'
+            for number, split in enumerate(splits)
+        )
+        renderer = (
+            '<renderer-v2 type="categorizedSymbol" attr="split">'
+            f"<categories>{categories}</categories><symbols>{symbols}</symbols></renderer-v2>"
+        )
+    return (
+        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>"
+        f'<qgis version="3.22" styleCategories="Symbology">{renderer}</qgis>'
+    )
+
+
+def _symbol(number: int) -> str:
+    color = ",".join(str(part) for part in (*_OUTLINES[number % len(_OUTLINES)], 255))
+    options = {"style": "no", "outline_style": "solid", "outline_color": color, "outline_width": "0.5"}
+    texts = "".join(f'<Option type="QString" name="{key}" value="{options[key]}"/>' for key in options)
+    return (
+        f'<symbol type="fill" name="{number}" alpha="1"><layer class="SimpleFill" enabled="1" pass="0">'
+        f'<Option type="Map">{texts}</Option></layer></symbol>'
+    )
