@@ -17,7 +17,7 @@ from samples import squares, write_raster
 
 #: Parameters of the toy that apply to some choices only.
 DEPENDENT = ("REMARK", "LEVEL", "QUALITY", "NAMED", "OVERLAY", "OVERLAY_SELECTED_ONLY", "OUT_SKETCH")
-WITH_TIFF = {"LEVEL", "QUALITY", "NAMED", "OUT_SKETCH"}
+WITH_TIFF = {"LEVEL", "QUALITY", "OUT_SKETCH"}
 
 
 @pytest.fixture

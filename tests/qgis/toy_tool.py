@@ -119,7 +119,7 @@ def make_tool(tool: ModuleType, errors: ModuleType, needs_runtime: bool = True):
             raise errors.DataError("scene.tif has no bands.", "Give another raster.")
         return run(job, reporter)
 
-    tiff = (("CHOICE", ("TIFF",)),)
+    tiff, high = (("CHOICE", ("TIFF",)),), (("LEVEL", ("HIGH",)),)
     params = (
         param("RASTER", kind.RASTER, "Raster", "One raster.", optional=True),
         param("RASTERS", kind.RASTERS, "Rasters", "Several rasters.", optional=True),
@@ -131,20 +131,20 @@ def make_tool(tool: ModuleType, errors: ModuleType, needs_runtime: bool = True):
         param("FILE", kind.FILE, "Model", "A file or its text.", optional=True, extension="emd dlpk"),
         param("ACTION", kind.TEXT, "Action", "What to act out.", optional=True, multiline=True),
         # Before the choices it depends on, the second of which depends on the first.
-        param("REMARK", kind.TEXT, "Remark", "Says.", optional=True, only_with=(("LEVEL", ("HIGH",)),)),
+        param("REMARK", kind.TEXT, "Remark", "Says.", optional=True, only_with=high),
         param("CHOICE", kind.CHOICE, "Choice", "A keyword.", default="PNG", choices=("TIFF", "PNG")),
         param(
             "LEVEL", kind.CHOICE, "Level", "How much.", default="LOW", choices=("LOW", "HIGH"), only_with=tiff
         ),
         param("QUALITY", kind.INTEGER, "Quality", "Percent.", default=75, only_with=tiff, advanced=True),
-        param("NAMED", kind.ARGUMENTS, "Named", "Values.", default={"a": "1"}, only_with=tiff),
+        param("NAMED", kind.ARGUMENTS, "Named", "Values.", default={"a": "1"}, only_with=high),
         param(
             "OVERLAY",
             kind.LAYER,
             "Overlay",
             "Anything.",
             optional=True,
-            only_with=(*tiff, ("LEVEL", ("HIGH",))),
+            only_with=(*tiff, *high),
         ),
         param("WHOLE", kind.INTEGER, "Whole", "A whole number.", default=256, minimum=1, maximum=4096),
         param("REAL", kind.NUMBER, "Real", "A number.", optional=True, minimum=0, advanced=True),
