@@ -285,15 +285,17 @@ def _class_items(root: Path, items: Any) -> list[dict[str, Any]]:
 def _classes(root: Path, items: Sequence[Mapping[str, Any]]) -> ClassSchema:
     """The classes with their true names."""
     try:
-        return schema_from_items(
-            {**item, "Name": item.get(ORIGINAL_NAME, item.get("Name"))} for item in items
-        )
+        return schema_from_items({**item, **_true_name(item)} for item in items)
     except EngineError as error:
         raise DataError(f"The classes of {root} cannot be used: {error.message}", error.fix) from error
 
 
+def _true_name(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Name": item[ORIGINAL_NAME]} if ORIGINAL_NAME in item else {}
+
+
 def _class_folders(items: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    return {str(item["Name"]): int(item["Value"]) for item in items if "Name" in item}
+    return {str(item["Name"]): int(item["Value"]) for item in items}
 
 
 def _band_names(definition: Mapping[str, Any], stats: Mapping[str, Any], band_count: int) -> tuple[str, ...]:

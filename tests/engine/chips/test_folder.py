@@ -1,6 +1,9 @@
 """Exported folders, as ArcGIS and this engine write them."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,3 +156,131 @@ def test_overwriting_never_deletes_other_files(tmp_path):
         ensure_replaceable(documents, overwrite=True)
     with pytest.raises(OutputError, match="is a file"):
         ensure_replaceable(documents / "letter.txt", overwrite=True)
+
+
+# What other formats than class rasters hold
+
+
+def write_chips(root, kind, files, classes=None, **definition):
+    """A folder with side files and empty chips of 8 x 6 pixels; only the definition tells classes."""
+    for name in files:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix in (".xml", ".txt"):
+            path.write_text("")
+            continue
+        driver = {".png": "PNG", ".jpg": "JPEG", ".mrf": "MRF"}.get(path.suffix, "GTiff")
+        with rasterio.open(path, "w", driver, count=1, width=8, height=6, dtype="uint8") as dataset:
+            dataset.write(np.ones((1, 6, 8), np.uint8))
+    said = {"MetaDataMode": kind, **({"Classes": classes} if classes else {}), **definition}
+    (root / "esri_model_definition.emd").write_text(json.dumps(said))
+    return root
+
+
+@pytest.mark.parametrize("extension", [".tif", ".png", ".jpg", ".mrf"])
+@pytest.mark.parametrize(
+    ("kind", "label"),
+    [
+        ("KITTI_rectangles", ".txt"),
+        ("YOLO", ".txt"),
+        ("PASCAL_VOC_rectangles", ".xml"),
+        ("Labeled_Tiles", ".xml"),
+    ],
+)
+def test_label_files_go_with_chips_of_any_kind(tmp_path, kind, label, extension):
+    """The side files of some kinds of images (.mrf has two more) are no chips."""
+    root = write_chips(tmp_path, kind, [f"images/000000002{extension}", f"labels/000000002{label}"])
+    (root / "labels" / "000000002.tif").write_text("a raster is no label here")
+    folder = read_exported_folder(root)
+    (chip,) = folder.chips
+    assert chip.image.name == f"000000002{extension}"
+    assert chip.label.name == f"000000002{label}"
+    assert (folder.tile_size, folder.band_count) == ((8, 6), 1)
+
+
+def test_chips_in_folders_of_classes(tmp_path):
+    """Imagenet: two classes may use one number; both chips are there."""
+    names = ["images/Tree/000000001.png", "images/Pool/000000001.png", "images/Pool/000000000.png"]
+    folder = read_exported_folder(write_chips(tmp_path, "Imagenet", names))
+    found = [f"{chip.image.parent.name}/{chip.image.stem}" for chip in folder.chips]
+    assert found == ["Pool/000000000", "Pool/000000001", "Tree/000000001"]
+
+
+def test_pairs_of_images(tmp_path):
+    names = ["images/000000000.tif", "images2/000000000.tif", "images/000000001.tif"]
+    properties = {"RasterCount": 1, "SensorName": "Undefined", "BandNames": ["Pan"]}
+    folder = read_exported_folder(write_chips(tmp_path, "Export_Tiles", names, InputRastersProps2=properties))
+    assert [chip.second is not None for chip in folder.chips] == [True, False]
+    assert folder.band_names2 == ("Pan",)
+    assert folder.other is None
+    assert len(folder.classes) == 0
+
+
+def test_true_names_of_classes_and_their_folders(tmp_path):
+    """A name that is no good folder name stands beside the folder's; both are understood."""
+    classes = [{"Value": 1, "Name": "Car_Van", "OriginalName": "Car/Van"}, {"Value": 2, "Name": "Tree"}]
+    instances = [{"Value": 3, "Name": "Pool_1", "OriginalName": "Pool 1"}]
+    root = write_chips(
+        tmp_path, "Panoptic_Segmentation", ["images/0.tif", "labels/0.tif"], classes,
+        Panoptic_Segmentation_Instance_Classes=instances,
+    )  # fmt: skip
+    folder = read_exported_folder(root)
+    assert [entry.name for entry in folder.classes] == ["Car/Van", "Tree"]
+    assert [entry.name for entry in folder.instance_classes] == ["Pool 1"]
+    assert folder.class_folders == {"Car_Van": 1, "Tree": 2, "Pool_1": 3}
+
+
+def test_classes_are_found_in_either_side_file(tmp_path):
+    """A definition whose classes are still a placeholder leaves them to the statistics."""
+    root = write_chips(tmp_path, "RCNN_Masks", ["images/0.tif"], Classes="e.g. [0, 1]")
+    stats = {"MetaDataMode": "RCNN_Masks", "Classes": [{"ClassValue": 4, "ClassName": "Roof"}]}
+    (root / "esri_accumulated_stats.json").write_text(json.dumps(stats))
+    folder = read_exported_folder(root)
+    assert list(folder.classes) == [ClassEntry(4, "Roof")]
+    assert folder.class_folders == {"Roof": 4}
+
+
+@pytest.mark.parametrize(
+    "classes", [["Roof"], [{"Value": "e.g. 1", "Name": "Roof"}], [{"Name": "Roof"}], [{"Value": 1}]]
+)
+def test_classes_that_are_none_are_named(tmp_path, classes):
+    with pytest.raises(DataError, match=r"The classes of .* cannot be used"):
+        read_exported_folder(write_chips(tmp_path, "RCNN_Masks", ["images/0.tif"], classes))
+
+
+def test_both_sides_of_cyclegan(tmp_path):
+    """Each side is complete by itself; the root gives both."""
+    write_chips(tmp_path / "A", "CycleGAN", ["images/0.tif", "images/1.tif"])
+    write_chips(tmp_path / "B", "CycleGAN", ["images/5.tif"])
+    folder = read_exported_folder(tmp_path)
+    assert folder.root == tmp_path
+    assert [chip.image.stem for chip in folder.chips] == ["0", "1"]
+    assert [chip.image.stem for chip in folder.other.chips] == ["5"]
+    assert folder.other.root == tmp_path / "B"
+    assert len(read_exported_folder(tmp_path / "B").chips) == 1
+    (tmp_path / "B" / "esri_model_definition.emd").unlink()
+    with pytest.raises(DataError, match="has no side B"):
+        read_exported_folder(tmp_path)
+
+
+@pytest.mark.parametrize("side", ["", "A"])
+def test_a_divided_export_is_given_part_by_part(tmp_path, side):
+    for part in ("train", "test"):
+        for one in ("A", "B") if side else ("",):
+            write_chips(tmp_path / part / one, "CycleGAN" if side else "Export_Tiles", ["images/0.tif"])
+    with pytest.raises(DataError, match="divided into train, test") as caught:
+        read_exported_folder(tmp_path)
+    assert str(tmp_path / "train") in caught.value.fix
+    assert len(read_exported_folder(tmp_path / "test").chips) == 1
+
+
+def test_reading_loads_nothing_heavy():
+    """The declaration of a tool may import this module inside QGIS."""
+    code = (
+        "import sys, imagerydl.chips.folder; print({'numpy', 'rasterio', 'PIL', 'torch'} & set(sys.modules))"
+    )
+    engine = Path(__file__).parents[3] / "engine"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=engine, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
