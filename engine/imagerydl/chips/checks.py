@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from threading import Lock
 from typing import Optional
 
 from ..errors import DataError, ParameterError
@@ -70,7 +69,6 @@ def make_plan(settings: ExportSettings, reporter: Reporter) -> ExportPlan:
         described=known.described,
         mask=MaskPolygons(settings.mask, say) if settings.mask else None,
         splitter=Splitter(settings.split, items) if settings.split else None,
-        lock=Lock(),
     )
 
 

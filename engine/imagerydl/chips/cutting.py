@@ -33,7 +33,7 @@ BETWEEN = "between two parts of the split"
 
 
 class Cutter:
-    """Cuts the chips of an export; belongs to one thread.
+    """Cuts the chips of an export; belongs to one process.
 
     Args:
         plan: What to do.
@@ -73,9 +73,8 @@ class Cutter:
         """
         self._open(item)
         plan, frame = self._plan, cut.frame
-        with plan.lock:
-            if plan.mask is not None and not plan.mask.contains(*frame.view):
-                return OUTSIDE
+        if plan.mask is not None and not plan.mask.contains(*frame.view):
+            return OUTSIDE
         folder = self._folder(item, frame)
         if folder is None:
             return BETWEEN
@@ -101,9 +100,8 @@ class Cutter:
         planned = self._plan.items[item]
         self._source = self._plan.open(planned)
         self._second = self._plan.open_second(planned)
-        with self._plan.lock:
-            self._labels = self._plan.open_labels(planned)
-            self._instances = self._plan.open_instances(planned)
+        self._labels = self._plan.open_labels(planned)
+        self._instances = self._plan.open_instances(planned)
         self._item = item
 
     def _folder(self, item: int, frame: Frame) -> Optional[str]:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock, get_ident
-from typing import Any, Optional, Union
+from typing import Optional
 
 from ..errors import CancelledError, DataError
 from ..events import Reporter
 from ..labels.classes import ClassEntry, ClassSchema, lenient_schema
 from .checks import LABELS_SPAN
 from .chip_folder import ChipFolder, EarlierExport
-from .cutting import BETWEEN, OUTSIDE, UNLABELLED, WITHOUT_DATA, Cutter
+from .cutting import BETWEEN, OUTSIDE, UNLABELLED, WITHOUT_DATA
 from .footprints import FootprintLayer
-from .plan import Cut, ExportPlan
+from .plan import ExportPlan
+from .pool import Task, cut_all
 from .record import ChipRecord, Journal
 from .splitting import PARTS
 from .tiling import list_cuts
@@ -29,9 +28,6 @@ _EXPORT_SPAN, _SUM_SPAN = (LABELS_SPAN[1], 0.98), (0.98, 1.0)
 
 #: The notes of an unfinished export, in its folder.
 JOURNAL = ".journal.jsonl"
-
-#: Chips each thread has ahead of it: enough that none waits for another.
-_AHEAD = 4
 
 #: A cancelled export of that many chips gets its side files at once; more would take too long.
 _SUMMED_UP_WHEN_CANCELLED = 5000
@@ -52,13 +48,6 @@ class ExportResult:
     chips_by_folder: dict[str, int]
 
 
-@dataclass(frozen=True)
-class _Task:
-    index: int
-    item: int
-    cut: Cut
-
-
 class Exporter:
     """Writes the chips of a plan into a folder.
 
@@ -66,7 +55,7 @@ class Exporter:
         plan: What to do.
         root: Folder to write in; unfinished until :meth:`run` returns.
         reporter: Receives progress.
-        workers: Threads that cut chips; the result does not depend on it.
+        workers: Processes that cut chips; the result does not depend on it.
         earlier: By folder name ("" or "train" ...), the export that chips are added to.
     """
 
@@ -131,8 +120,8 @@ class Exporter:
         return result
 
     def _cut_from(self, done: int) -> None:
-        # Closed at once when a run is cancelled: no thread writes on while the notes are summed up.
-        with closing(_in_order(self._plan, self._root, self._workers, self._tasks(done))) as outcomes:
+        # Closed at once when a run is cancelled: nobody writes on while the notes are summed up.
+        with closing(cut_all(self._plan, self._root, self._workers, self._tasks(done))) as outcomes:
             for task, outcome in outcomes:
                 if isinstance(outcome, str):
                     self._skipped[outcome] += 1
@@ -141,7 +130,7 @@ class Exporter:
                     self._journal.add(replace(outcome, skipped=dict(self._skipped)))
                 self._tell_progress(task.index + 1 - self._first_index)
 
-    def _tasks(self, done: int) -> Iterator[_Task]:
+    def _tasks(self, done: int) -> Iterator[Task]:
         """Every chip to cut but the first ``done``."""
         position = 0
         for number, planned in enumerate(self._plan.items):
@@ -150,12 +139,11 @@ class Exporter:
                 continue
             labels = None
             if self._plan.settings.traits.crops:
-                with self._plan.lock:
-                    labels = self._plan.open_labels(planned)
+                labels = self._plan.open_labels(planned)
             try:
                 for cut in list_cuts(self._plan.settings, planned.grid, labels):
                     if position >= done:
-                        yield _Task(self._first_index + position, number, cut)
+                        yield Task(self._first_index + position, number, cut)
                     position += 1
             finally:
                 if labels is not None:
@@ -254,50 +242,3 @@ class Exporter:
             f"No chip came out of {self._plan.frames} tiles: {self._describe_skipped() or 'no object'}.",
             " ".join(fix for reason, fix in fixes.items() if self._skipped[reason]),
         )
-
-
-def _in_order(
-    plan: ExportPlan, root: Path, workers: int, tasks: Iterator[_Task]
-) -> Iterator[tuple[_Task, Union[ChipRecord, str]]]:
-    """The outcome of every task, in the order of the tasks."""
-    if workers == 1:
-        cutter = Cutter(plan, root)
-        try:
-            for task in tasks:
-                yield task, cutter.cut(task.index, task.item, task.cut)
-        finally:
-            cutter.close()
-        return
-    cutters = _Cutters(plan, root)
-    with ThreadPoolExecutor(workers, thread_name_prefix="cutter") as pool:
-        waiting: deque[tuple[_Task, Future[Any]]] = deque()
-        try:
-            for task in tasks:
-                waiting.append((task, pool.submit(cutters.cut, task)))
-                if len(waiting) > workers * _AHEAD:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            while waiting:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-            cutters.close()
-
-
-class _Cutters:
-    """One cutter for each thread."""
-
-    def __init__(self, plan: ExportPlan, root: Path) -> None:
-        self._plan, self._root = plan, root
-        self._lock = Lock()
-        self._by_thread: dict[int, Cutter] = {}
-
-    def cut(self, task: _Task) -> Union[ChipRecord, str]:
-        with self._lock:
-            cutter = self._by_thread.setdefault(get_ident(), Cutter(self._plan, self._root))
-        return cutter.cut(task.index, task.item, task.cut)
-
-    def close(self) -> None:
-        for cutter in self._by_thread.values():
-            cutter.close()

@@ -170,7 +170,7 @@ class Written:
 
 
 class MetadataFormat(ABC):
-    """Writes what stands beside the image of a chip. An instance belongs to one thread.
+    """Writes what stands beside the image of a chip. An instance belongs to one process.
 
     Args:
         root: Folder of the export, to write in.

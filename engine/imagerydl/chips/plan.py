@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +134,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class ExportPlan:
-    """Everything an export needs, checked. Shared by threads, which only read it.
+    """Everything an export needs, checked.
 
     Attributes:
         settings: What was asked for.
@@ -160,8 +159,6 @@ class ExportPlan:
     described: Mapping[int, ClassEntry]
     mask: Optional[MaskPolygons]
     splitter: Optional[Splitter]
-    # The labels and the mask keep what they computed for one coordinate system.
-    lock: threading.Lock
 
     @property
     def frames(self) -> int:

@@ -85,7 +85,9 @@ def write_preview(root: Path, path: Path, limit: int = 20) -> None:
         sides = [_of_side(name, side, chips) for name, side in zip(SIDES, (folder, folder.other))]
         # Where one side has fewer chips, what is left of the other one follows.
         rows = [[one for one in row if one] for row in zip_longest(*sides)]
-    _Sheet(folder, [picture for row in rows for picture in row], problems, pairs).image.save(path)
+    _Sheet(folder, [picture for row in rows for picture in row], problems, pairs).image.save(
+        path, compress_level=1
+    )
 
 
 def _of_side(name: str, side: ExportedFolder, count: int) -> list[_Picture]:

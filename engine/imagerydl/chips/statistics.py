@@ -71,11 +71,24 @@ def band_moments(data: np.ndarray, valid: np.ndarray, nodata: Optional[float] = 
 
 
 def _moments(values: np.ndarray) -> list[float]:
+    if values.dtype == np.uint8:
+        return _moments_of_bytes(values)
     mean = values.mean(dtype=np.float64)
     # Not a dot product: the matrix library would start threads for each chip.
     deviations = values - mean
     deviations *= deviations
     return [values.size, values.min().item(), values.max().item(), float(mean), float(deviations.sum())]
+
+
+def _moments_of_bytes(values: np.ndarray) -> list[float]:
+    """Sums of bytes are exact integers, and several times quicker than deviations."""
+    count = values.size
+    # Half the width is half the time; that many squares of bytes fit into 32 bits.
+    exact = np.uint32 if count <= 66_000 else np.uint64
+    total = int(values.sum(dtype=exact))
+    squares = int(np.multiply(values, values, dtype=np.uint16).sum(dtype=exact))
+    deviations = (squares * count - total * total) / count
+    return [count, int(values.min()), int(values.max()), total / count, deviations]
 
 
 class BandStatistics:
