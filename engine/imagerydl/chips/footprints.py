@@ -20,7 +20,10 @@ from ..labels.coordinates import transform_points
 
 LAYER = "chips"
 
-#: Outlines of the parts of an export, in the order in which parts are named.
+#: Parts of an export that was divided: each has the same colour in every export.
+_PARTS = ("train", "validation", "test")
+
+#: Colours of the outlines of parts, those of a division first.
 _OUTLINES = ((31, 120, 180), (227, 26, 28), (106, 61, 154), (255, 127, 0), (51, 160, 44), (177, 89, 40))
 
 
@@ -91,7 +94,7 @@ class FootprintLayer:
             layer=LAYER,
         )
         if path.suffix.lower() == ".gpkg":
-            _save_style(path, self._repeated["split"].distinct)
+            _save_style(path, sorted(self._repeated["split"].distinct, key=_rank))
 
     def _outlines(self, crs: Optional[CRS]) -> np.ndarray:
         """Polygons ``[chips]``; None where a chip has no place in ``crs``."""
@@ -147,6 +150,12 @@ class _RepeatedTexts:
         return np.array([*self._numbers, ""], dtype=object)[np.array(self._which, dtype=np.int64)]
 
 
+def _rank(split: str) -> tuple[int, str]:
+    """Where a part stands: training, validation, test, then the others by name."""
+    part = split.split("/")[0]
+    return (_PARTS.index(part) if part in _PARTS else len(_PARTS)), split
+
+
 def _save_style(path: Path, splits: Sequence[str]) -> None:
     """Store a style where QGIS looks for that of a layer when it opens a GeoPackage."""
     with closing(sqlite3.connect(path)) as database, database:
@@ -175,7 +184,8 @@ def _save_style(path: Path, splits: Sequence[str]) -> None:
 
 def _style(splits: Sequence[str]) -> str:
     """Outlines only, for the image below is what matters; in a colour for each part of the export."""
-    symbols = "".join(_symbol(number) for number in range(max(1, len(splits))))
+    colors = _outline_colors(splits)
+    symbols = "".join(_symbol(number, color) for number, color in enumerate(colors))
     if len(splits) < 2:
         renderer = f'<renderer-v2 type="singleSymbol"><symbols>{symbols}</symbols></renderer-v2>'
     else:
@@ -193,8 +203,19 @@ def _style(splits: Sequence[str]) -> str:
     )
 
 
-def _symbol(number: int) -> str:
-    color = ",".join(str(part) for part in (*_OUTLINES[number % len(_OUTLINES)], 255))
+def _outline_colors(splits: Sequence[str]) -> list[tuple[int, int, int]]:
+    """A colour for each part; that of a division's part depends on no other part."""
+    others = [split for split in splits if split not in _PARTS]
+    places = [
+        _PARTS.index(split) if split in _PARTS else len(_PARTS) + others.index(split) for split in splits
+    ]
+    if len(splits) < 2:
+        places = [0]
+    return [_OUTLINES[place % len(_OUTLINES)] for place in places]
+
+
+def _symbol(number: int, outline: tuple[int, int, int]) -> str:
+    color = ",".join(str(part) for part in (*outline, 255))
     options = {"style": "no", "outline_style": "solid", "outline_color": color, "outline_width": "0.5"}
     texts = "".join(f'<Option type="QString" name="{key}" value="{options[key]}"/>' for key in options)
     return (

@@ -121,7 +121,7 @@ def test_style_shows_outlines_by_part(tmp_path):
     write(tmp_path / "chips.gpkg", chips_in("train", 'a & "b"', "train", "test"), UTM)
     renderer = style(tmp_path / "chips.gpkg")
     assert (renderer.get("type"), renderer.get("attr")) == ("categorizedSymbol", "split")
-    assert [one.get("value") for one in renderer.iter("category")] == ["train", 'a & "b"', "test"]
+    assert [one.get("value") for one in renderer.iter("category")] == ["train", "test", 'a & "b"']
     symbols = {one.get("name"): one for one in renderer.iter("symbol")}
     options = [
         {option.get("name"): option.get("value") for option in symbols[one.get("symbol")].iter("Option")}
@@ -129,6 +129,27 @@ def test_style_shows_outlines_by_part(tmp_path):
     ]
     assert {one["style"] for one in options} == {"no"}
     assert len({one["outline_color"] for one in options}) == 3
+
+
+def colors(path):
+    """Colour of the outline by part of the export."""
+    renderer = style(path)
+    by_symbol = {
+        symbol.get("name"): option.get("value")
+        for symbol in renderer.iter("symbol")
+        for option in symbol.iter("Option")
+        if option.get("name") == "outline_color"
+    }
+    return {one.get("value"): by_symbol[one.get("symbol")] for one in renderer.iter("category")}
+
+
+def test_a_part_has_the_same_colour_in_every_export(tmp_path):
+    """Whichever chip came first, and whether or not a part is missing."""
+    write(tmp_path / "one.gpkg", chips_in("train", "validation", "test"), UTM)
+    write(tmp_path / "two.gpkg", chips_in("test", "train"), UTM)
+    one, two = colors(tmp_path / "one.gpkg"), colors(tmp_path / "two.gpkg")
+    assert len(set(one.values())) == 3
+    assert two == {part: one[part] for part in ("train", "test")}
 
 
 def test_style_of_an_undivided_export(tmp_path):
