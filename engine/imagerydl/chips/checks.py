@@ -35,10 +35,11 @@ def make_plan(settings: ExportSettings, reporter: Reporter) -> ExportPlan:
     """
     say = _once(reporter.message)
     format_class = metadata_format(settings.metadata_format)
-    labels = _open_labels(settings, format_class, say)
-    instances = _open_instances(settings, say)
     image_format = IMAGE_FORMATS[settings.image_format].with_options(settings.creation_options)
     looked_at = _look_at_images(settings, image_format, reporter)
+    grids = [one.grid for one in looked_at]
+    labels = _open_labels(settings, format_class, grids, say)
+    instances = _open_instances(settings, grids, say)
     known = _Known()
     if labels is not None:
         labels.pair([one.item.name for one in looked_at])
@@ -100,12 +101,20 @@ def _folders(known: _Known, instance_classes: ClassSchema) -> dict[int, str]:
 
 
 def _open_labels(
-    settings: ExportSettings, format_class: type[MetadataFormat], say: Callable[[str], None]
+    settings: ExportSettings,
+    format_class: type[MetadataFormat],
+    grids: Sequence[Grid],
+    say: Callable[[str], None],
 ) -> Optional[Labels]:
     if not (settings.class_data or settings.class_folder):
         return None
     labels = Labels(
-        settings.class_data, settings.class_field, settings.schema, say, buffer_radius=settings.buffer_radius
+        settings.class_data,
+        settings.class_field,
+        settings.schema,
+        say,
+        buffer_radius=settings.buffer_radius,
+        grids=grids,
     )
     if labels.features is not None and (format_class.needs_area or settings.crop_to_objects):
         labels.features.require_areas()
@@ -124,11 +133,18 @@ def _open_labels(
     return labels
 
 
-def _open_instances(settings: ExportSettings, say: Callable[[str], None]) -> Optional[Labels]:
+def _open_instances(
+    settings: ExportSettings, grids: Sequence[Grid], say: Callable[[str], None]
+) -> Optional[Labels]:
     if not settings.instance_data:
         return None
     instances = Labels(
-        settings.instance_data, settings.instance_field, None, say, buffer_radius=settings.buffer_radius
+        settings.instance_data,
+        settings.instance_field,
+        None,
+        say,
+        buffer_radius=settings.buffer_radius,
+        grids=grids,
     )
     if instances.features is not None:
         instances.features.require_areas()

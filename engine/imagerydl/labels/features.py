@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Optional, Union
 
 import numpy as np
@@ -16,6 +17,7 @@ from rasterio.windows import Window
 from ..errors import DataError, ParameterError
 from ..imagery.grid import Grid
 from .classes import ClassEntry, ClassSchema
+from .coordinates import transform_box
 from .fields import choose_field, class_column, described_classes
 from .geometry import LayerFile, Placed, check_shown, is_pixel_space, way_to, window_polygon
 from .objects import LabelObjects, clipped, to_pixels
@@ -228,14 +230,21 @@ class FeatureLabels:
         return result
 
 
+#: Features from which on only those near the imagery are read.
+_LARGE_LAYER = 100_000
+
+
 def read_features(
     path: str,
     field: Optional[str] = None,
     schema: Optional[ClassSchema] = None,
     say: Callable[[str], None] = lambda text: None,
     buffer_radius: Optional[float] = None,
+    grids: Sequence[Grid] = (),
 ) -> FeatureLabels:
     """The features of a vector layer.
+
+    Of a large layer those far from all imagery are not read; classes are those of the whole layer.
 
     Args:
         path: File, or ``path|layername=NAME``.
@@ -243,6 +252,7 @@ def read_features(
         schema: Names and colours of classes, and values of named ones.
         say: Receives what the user should know.
         buffer_radius: Makes areas of points and lines; in units of the layer's system.
+        grids: Where the labels will be looked at; empty for everywhere.
 
     Raises:
         ParameterError: If the layer has no such field, or the radius is not above 0.
@@ -253,10 +263,16 @@ def read_features(
     layer = LayerFile(path)
     name = layer.name
     chosen = choose_field(layer.fields, field, name)
-    geometries = PackedGeometries(layer.geometries())
-    assigned = class_column(
-        layer.read_field(chosen) if chosen else None, chosen, len(geometries), schema, name
-    )
+    within = _surroundings(layer, grids, buffer_radius or 0) if layer.count > _LARGE_LAYER else None
+    geometries = _near(layer, within)
+    if chosen and within is not None:
+        # Values of named classes must not depend on where the imagery lies.
+        cells, places = layer.read_whole_field(chosen)
+        assigned = class_column(cells, chosen, len(cells), schema, name)
+        assigned = replace(assigned, values=assigned.values[places])
+    else:
+        column = layer.read_field(chosen) if chosen else None
+        assigned = class_column(column, chosen, len(geometries), schema, name)
     keep = assigned.values >= 0
     if not keep.any():
         raise DataError(
@@ -272,6 +288,36 @@ def read_features(
     if buffer_radius is not None:
         geometries = _buffered_all(geometries, buffer_radius, layer, say)
     return FeatureLabels(geometries, values, classes, layer.crs, name, say)
+
+
+def _near(layer: LayerFile, within: Optional[tuple[float, float, float, float]]) -> PackedGeometries:
+    """The features in a box; all where there is no box, or nothing in it."""
+    if within is not None:
+        try:
+            return PackedGeometries(layer.geometries(within))
+        except DataError:
+            pass  # nothing lies there: the whole layer tells where it lies instead
+    return PackedGeometries(layer.geometries())
+
+
+def _surroundings(
+    layer: Placed, grids: Sequence[Grid], margin: float
+) -> Optional[tuple[float, float, float, float]]:
+    """A box around all grids in the layer's system, with room to spare; None where that is not known."""
+    if not grids or layer.crs is None or any(grid.crs is None for grid in grids):
+        return None
+    boxes = np.array(
+        [
+            grid.bounds if grid.crs == layer.crs else transform_box(grid.crs, layer.crs, grid.bounds)
+            for grid in grids
+        ]
+    )
+    if not np.isfinite(boxes).all():
+        return None
+    low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    # Turned chips and the curvature of other systems reach over the edge.
+    room = 0.05 * (high - low) + margin
+    return (*(low - room).tolist(), *(high + room).tolist())
 
 
 def _check_radius(radius: float) -> None:

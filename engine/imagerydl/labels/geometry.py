@@ -50,6 +50,7 @@ class LayerFile:
     Attributes:
         name: What to call it in messages.
         fields: Names of its attribute fields.
+        count: Features in it; -1 where only reading would tell.
         crs: None where the layer does not say.
         usable: Which features have a usable geometry, bool ``[features]``; known once all were read.
         notes: What was repaired or left out, for the user; known once all were read.
@@ -68,28 +69,35 @@ class LayerFile:
                 f"The {what} {self.name} is a table without geometries.", "Give a layer with polygons."
             )
         self.fields = tuple(str(field) for field in info["fields"])
+        self.count = int(info["features"])
         self.crs = _crs(info.get("crs"), self.name)
         self.usable = np.empty(0, dtype=bool)
         self.notes: tuple[str, ...] = ()
         self._part = _PART if info.get("driver") in _READ_IN_PARTS else None
+        self._fids = np.empty(0, dtype=np.int64)
 
-    def geometries(self) -> Iterator[np.ndarray]:
+    def geometries(self, within: Optional[tuple[float, float, float, float]] = None) -> Iterator[np.ndarray]:
         """The usable geometries, valid and in two dimensions, in arrays.
+
+        Args:
+            within: Only those that touch this box, in the layer's own coordinates.
 
         Raises:
             DataError: If there is none.
         """
-        flags, repairs, start = [], 0, 0
+        flags, fids, repairs, start = [], [], 0, 0
+        options = {"columns": [], "return_fids": True, "bbox": within, "max_features": self._part}
         while True:
-            wkb = self._read(pyogrio.raw.read, columns=[], skip_features=start, max_features=self._part)[2]
+            _, numbers, wkb, _ = self._read(pyogrio.raw.read, skip_features=start, **options)
             geometries, usable, wrong = _usable(wkb)
             flags.append(usable)
+            fids.append(numbers[usable])
             repairs += wrong
             start += len(wkb)
             yield geometries
             if self._part is None or len(wkb) < self._part:
                 break
-        self.usable = np.concatenate(flags)
+        self.usable, self._fids = np.concatenate(flags), np.concatenate(fids)
         missing = int((~self.usable).sum())
         if not self.usable.any():
             empty = f"has no usable geometry in its {missing} features" if missing else "is empty"
@@ -102,7 +110,16 @@ class LayerFile:
 
     def read_field(self, name: str) -> np.ndarray:
         """Cells of one attribute field, one per usable feature."""
-        return self._read(pyogrio.raw.read, columns=[name], read_geometry=False)[3][0][self.usable]
+        cells, places = self.read_whole_field(name)
+        return cells[places]
+
+    def read_whole_field(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Cells of one attribute field of all features, and where the usable ones are among them."""
+        _, fids, _, columns = self._read(
+            pyogrio.raw.read, columns=[name], read_geometry=False, return_fids=True
+        )
+        order = np.argsort(fids, kind="stable")
+        return columns[0], order[np.searchsorted(fids, self._fids, sorter=order)]
 
     def _read(self, read: Callable[..., Any], **options: Any) -> Any:
         try:

@@ -25,6 +25,7 @@ class Labels:
         field: Class field of a vector layer or table.
         schema: Classes given by the user.
         say: Receives what the user should know.
+        grids: The images' own grids: of a large layer what lies far from all of them is not read.
         buffer_radius: Makes areas of points and lines; in units of the layer's coordinate system,
             in pixels for a table.
 
@@ -43,6 +44,7 @@ class Labels:
         schema: Optional[ClassSchema] = None,
         say: Callable[[str], None] = lambda text: None,
         buffer_radius: Optional[float] = None,
+        grids: Sequence[Grid] = (),
     ) -> None:
         self._layer = layer
         self._schema = schema
@@ -54,7 +56,7 @@ class Labels:
             if is_table(layer):
                 self._table = LabelTable(layer, field, schema, say, buffer_radius)
             else:
-                self.features = read_features(layer, field, schema, say, buffer_radius)
+                self.features = read_features(layer, field, schema, say, buffer_radius, grids)
 
     @property
     def per_image(self) -> bool:

@@ -353,3 +353,18 @@ def test_half_a_million_polygons_are_read_without_a_loop_over_them(monkeypatch):
     assert len(cleaned) == 4
     assert np.bincount(assigned.values + 1).tolist() == [count // 4, 0, count // 4, count // 4, count // 4]
     assert [entry.name for entry in assigned.classes] == ["7", "barn", "house"]
+
+
+def test_of_a_large_layer_only_what_is_near_is_read_and_classes_stay(grid, write_layer, monkeypatch):
+    """Values of named classes are those of the whole layer, wherever the imagery lies."""
+    monkeypatch.setattr("imagerydl.labels.features._LARGE_LAYER", 2)
+    far = [shapely.box(EAST + 9000 + i, NORTH, EAST + 9001 + i, NORTH + 1) for i in range(5)]
+    path = write_layer([pixels(3, 4, 5, 6), *far], kind=["c", "a", "b", "a", "b", "d"])
+    near, whole = read_features(path, "kind", grids=[grid]), read_features(path, "kind")
+    assert (near.count, whole.count) == (1, 6)
+    assert near.classes == whole.classes
+    window = grid.window
+    assert np.array_equal(near.rasterise(grid, window), whole.rasterise(grid, window))
+    assert near.rasterise(grid, window).max() == 3
+    elsewhere = read_features(write_layer(far, name="far"), grids=[grid])
+    assert elsewhere.count == 5, "where nothing is near, the whole layer can tell where it lies"
