@@ -12,7 +12,6 @@ A raster of 8192 x 8192 pixels with three bands and 20,000 polygons, chips of 25
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import statistics
 import subprocess
@@ -117,7 +116,18 @@ def run_job_here(job: dict[str, object]) -> None:
 
     started = time.perf_counter()
     run_job(make_job("exporttrainingdata", job), Reporter())
-    print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(time.perf_counter() - started, peak_memory())
+
+
+def peak_memory() -> float:
+    """MB this process has filled at most.
+
+    Not from getrusage: that number starts with what the process that started this one had filled.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise SystemExit("This system does not tell the peak memory of a process.")
 
 
 def measure(folder: Path, rounds: int = 3) -> list[tuple[str, float, str, bool]]:
