@@ -40,7 +40,7 @@ else:
 """
 
 # The toy environment's interpreter: writes the report it is asked for.
-FAKE_PYTHON = """#!{python}
+FAKE_PYTHON = """{first_lines}
 import pathlib, sys
 if "{broken}":
     sys.exit("torch does not load")
@@ -50,9 +50,15 @@ pathlib.Path(report).write_text("works on " + device + " at " + sys.argv[0])
 """
 
 
+# A first line that names an interpreter cannot hold a blank: what follows is shell and Python in one.
+FIRST_LINES = f"""#!/bin/sh
+'''exec' "{sys.executable}" "$0" "$@"
+' '''"""
+
+
 def _program(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!{sys.executable}\n{text}", encoding="utf-8")
+    path.write_text(f"{FIRST_LINES}\n{text}", encoding="utf-8")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
 
@@ -75,7 +81,7 @@ def uv(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
     def set_behaviour(broken="", **variables):
-        monkeypatch.setenv("FAKE_PYTHON", FAKE_PYTHON.format(python=sys.executable, broken=broken))
+        monkeypatch.setenv("FAKE_PYTHON", FAKE_PYTHON.format(first_lines=FIRST_LINES, broken=broken))
         for name, value in variables.items():
             monkeypatch.setenv(f"FAKE_{name.upper()}", value)
 
