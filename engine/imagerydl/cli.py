@@ -23,12 +23,14 @@ from .tool import Kind, Param, Tool
 EXIT_BAD_USAGE = 2
 
 
-def _add_option(parser: argparse.ArgumentParser, param: Param) -> None:
+def _add_option(parser: argparse.ArgumentParser, tool: Tool, param: Param) -> None:
     described = param.help
     if param.choices:
         described += f" One of: {', '.join(param.choices)}."
     if param.default not in (None, "", [], {}):
         described += f" Default: {param.default}."
+    for key, within, keywords in tool.conditions(param):
+        described += f" {'Only' if within else 'Not'} with {tool.param(key).option} {', '.join(keywords)}."
     options: dict[str, Any] = {
         "dest": param.key,
         "help": described.replace("%", "%%"),
@@ -69,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
         )
         command.set_defaults(tool=tool)
         for param in tool.params:
-            _add_option(command, param)
+            _add_option(command, tool, param)
     return parser
 
 

@@ -128,6 +128,14 @@ def test_the_command_line_takes_every_parameter(tool, capsys):
         assert param.option in shown
 
 
+def test_the_command_line_tells_with_what_a_parameter_applies(capsys):
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["export-training-data", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Default: FIXED_SIZE. Only with --metadata-format Labeled_Tiles, Imagenet. --" in shown
+    assert "need it for points and lines. Not with --metadata-format CycleGAN. --" in shown
+
+
 @each_tool
 def test_an_output_can_be_replaced_only_on_request(tool):
     """An existing output is never destroyed without being asked."""

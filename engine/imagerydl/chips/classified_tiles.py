@@ -36,7 +36,7 @@ class ClassifiedTiles(MetadataFormat):
         """Write the label chip."""
         label = finding.content.astype(self._dtype, copy=False)
         name = f"labels/{chip_id}{self._writer.format.extension}"
-        self._writer.write(self.root / name, label[None], grid)
+        self._writer.write(self.file(name), label[None], grid)
         return Written([image, name], pixel_counts(label))
 
 

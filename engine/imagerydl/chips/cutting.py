@@ -1,8 +1,10 @@
-"""Cuts one chip: reads the labels and the image in a frame, and writes the files."""
+"""Cuts chips: reads the labels and the image in a frame, and writes the files."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -17,13 +19,16 @@ from ..labels.geometry import is_pixel_space
 from ..labels.source import LabelSource
 from .encoding import ChipWriter
 from .metadata_format import Finding, LabelView, MetadataFormat
-from .plan import Cut, ExportPlan
+from .plan import Cut, ExportPlan, Task
 from .record import ChipRecord
 from .statistics import band_moments
 from .tile_classes import TileClass
 
 #: Digits of a chip's name, as ArcGIS Pro 3 writes it.
 ID_DIGITS = 12
+
+#: The note of a chip, or why a frame gave none.
+Outcome = Union[ChipRecord, str]
 
 #: Why a frame gave no chip.
 OUTSIDE = "outside the mask polygons"
@@ -36,16 +41,17 @@ class Cutter:
     """Cuts the chips of an export; belongs to one process.
 
     Args:
-        plan: What to do.
+        plan: What to do; also an attribute.
         root: Folder of the export.
     """
 
     def __init__(self, plan: ExportPlan, root: Path) -> None:
-        self._plan = plan
+        self.plan = plan
         self._root = root
         self._images = ChipWriter(plan.image_format)
         self._images2 = ChipWriter(plan.image_format)
         self._formats: dict[str, MetadataFormat] = {}
+        self._made: set[str] = set()
         self._item = -1
         self._source: Optional[RasterSource] = None
         self._second: Optional[RasterSource] = None
@@ -60,61 +66,73 @@ class Cutter:
         self._source = self._second = self._labels = self._instances = None
         self._item = -1
 
-    def cut(self, index: int, item: int, cut: Cut) -> Union[ChipRecord, str]:
-        """Cut a chip.
+    def cut(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Cut chips; the labels of all are looked up together.
 
         Args:
-            index: Number of the chip.
-            item: Number of the item to cut it from.
-            cut: Where.
+            tasks: In the order of their items.
 
-        Returns:
-            The note of the chip, or why there is none.
+        Yields:
+            For each the note of the chip, or why there is none.
         """
-        self._open(item)
-        plan, frame = self._plan, cut.frame
-        if plan.mask is not None and not plan.mask.contains(*frame.view):
-            return OUTSIDE
-        folder = self._folder(item, frame)
-        if folder is None:
-            return BETWEEN
-        kind = self._format(folder)
-        # Labels first: where nothing is labelled, the image need not be read.
-        finding = kind.find(self._view(cut))
-        if self._unwanted(finding):
-            return UNLABELLED
+        for item, run in groupby(tasks, key=lambda task: task.item):
+            self._open(item)
+            run = list(run)
+            for task, found in zip(run, self._found(item, [task.cut for task in run])):
+                yield found if isinstance(found, str) else self._cut(task, *found)
+
+    def _found(self, item: int, cuts: Sequence[Cut]) -> list[Union[str, tuple[str, Finding]]]:
+        """For each chip the folder it goes to and what the labels say, or why there is none."""
+        found: list[Any] = [OUTSIDE] * len(cuts)
+        by_folder: dict[str, list[int]] = {}
+        for number, cut in enumerate(cuts):
+            if self.plan.mask is None or self.plan.mask.contains(*cut.frame.view):
+                folder = self._folder(item, cut.frame)
+                if folder is None:
+                    found[number] = BETWEEN
+                else:
+                    by_folder.setdefault(folder, []).append(number)
+        for folder, numbers in by_folder.items():
+            # Labels first: where nothing is labelled, the image need not be read.
+            findings = self._format(folder).find_each([self._view(cuts[number]) for number in numbers])
+            for number, finding in zip(numbers, findings):
+                found[number] = UNLABELLED if self._unwanted(finding) else (folder, finding)
+        return found
+
+    def _cut(self, task: Task, folder: str, finding: Finding) -> Outcome:
+        frame = task.cut.frame
         data, valid = frame.read(self._source, nearest=self._source.colormap is not None)
         second = frame.read(self._second) if self._second is not None else None
         if not valid.any() or (second is not None and not second[1].any()):
             return WITHOUT_DATA
         if not valid.all():
-            finding = kind.restrict(finding, valid)
+            finding = self._format(folder).restrict(finding, valid)
             if self._unwanted(finding):
                 return UNLABELLED
-        return self._write(index, item, cut, folder, finding, (data, valid), second)
+        return self._write(task, folder, finding, (data, valid), second)
 
     def _open(self, item: int) -> None:
         if item == self._item:
             return
         self.close()
-        planned = self._plan.items[item]
-        self._source = self._plan.open(planned)
-        self._second = self._plan.open_second(planned)
-        self._labels = self._plan.open_labels(planned)
-        self._instances = self._plan.open_instances(planned)
+        planned = self.plan.items[item]
+        self._source = self.plan.open(planned)
+        self._second = self.plan.open_second(planned)
+        self._labels = self.plan.open_labels(planned)
+        self._instances = self.plan.open_instances(planned)
         self._item = item
 
     def _folder(self, item: int, frame: Frame) -> Optional[str]:
         """Where in the export the chip goes; None for nowhere."""
-        part = self._plan.items[item].item.part
-        if self._plan.splitter is None:
+        part = self.plan.items[item].item.part
+        if self.plan.splitter is None:
             return part
-        split = self._plan.splitter.part(item, frame)
+        split = self.plan.splitter.part(item, frame)
         return None if split is None else f"{split}/{part}".rstrip("/")
 
     def _format(self, folder: str) -> MetadataFormat:
         if folder not in self._formats:
-            plan = self._plan
+            plan = self.plan
             kind = plan.format_class(self._root / folder, plan.image_format, plan.facts)
             for name in ("images", *kind.label_folders):
                 (self._root / folder / name).mkdir(parents=True, exist_ok=True)
@@ -124,44 +142,42 @@ class Cutter:
     def _view(self, cut: Cut) -> LabelView:
         grid, window = cut.frame.view
         return LabelView(
-            self._labels, self._instances, grid, window, self._plan.settings.min_share, cut.feature
+            self._labels, self._instances, grid, window, self.plan.settings.min_share, cut.feature
         )
 
     def _unwanted(self, finding: Finding) -> bool:
-        settings = self._plan.settings
+        settings = self.plan.settings
         # A chip of a class cannot be without one.
         return finding.is_empty and (settings.traits.crops or not settings.all_tiles)
 
     def _write(
         self,
-        index: int,
-        item: int,
-        cut: Cut,
+        task: Task,
         folder: str,
         finding: Finding,
         first: tuple[np.ndarray, np.ndarray],
         second: Optional[tuple[np.ndarray, np.ndarray]],
     ) -> ChipRecord:
         """Write the files of a chip."""
-        chip_id = f"{index:0{ID_DIGITS}}"
-        frame, root, kind = cut.frame, self._root / folder, self._format(folder)
+        chip_id = f"{task.index:0{ID_DIGITS}}"
+        frame, kind = task.cut.frame, self._format(folder)
         own = _own_grid(frame)
         data, valid = first
-        if self._plan.settings.blacken:
+        if self.plan.settings.blacken:
             data = _blackened(data, finding.content)
         name = kind.image_name(chip_id, finding)
-        moments = self._write_image(self._images, root / name, data, valid, own, self._source)
+        moments = self._write_image(self._images, kind.file(name), data, valid, own, self._source)
         moments2 = None
         if second is not None:
-            name2 = f"images2/{chip_id}{self._plan.image_format.extension}"
-            moments2 = self._write_image(self._images2, root / name2, *second, own, self._second)
+            name2 = f"images2/{chip_id}{self.plan.image_format.extension}"
+            moments2 = self._write_image(self._images2, kind.file(name2), *second, own, self._second)
         written = kind.write(chip_id, finding, own, name)
         files = written.files if second is None else [name, name2, *written.files[1:]]
         return ChipRecord(
-            index=index,
+            index=task.index,
             folder=folder,
-            item=item,
-            image=os.path.basename(self._plan.items[item].item.name),
+            item=task.item,
+            image=os.path.basename(self.plan.items[task.item].item.name),
             angle=frame.angle,
             corners=[list(corner) for corner in frame.grid.corners],
             files=files,
@@ -174,7 +190,7 @@ class Cutter:
     def _write_image(
         self,
         writer: ChipWriter,
-        path: Path,
+        path: str,
         data: np.ndarray,
         valid: np.ndarray,
         grid: Grid,
@@ -185,7 +201,10 @@ class Cutter:
         if not valid.all():
             # Pixels masked by other means than their value would count as picture in the chip.
             data = np.where(valid, data, data.dtype.type(_fill(nodata, data.dtype)))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.path.dirname(path)
+        if folder not in self._made:
+            os.makedirs(folder, exist_ok=True)
+            self._made.add(folder)
         writer.write(path, data, grid, nodata)
         return moments
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -103,7 +104,7 @@ class ChipWriter:
         self._template: Optional[TiffTemplate] = None
         self._nodata: Optional[float] = None
 
-    def write(self, path: Path, data: np.ndarray, grid: Grid, nodata: Optional[float] = None) -> None:
+    def write(self, path: str, data: np.ndarray, grid: Grid, nodata: Optional[float] = None) -> None:
         """Write one chip and, where it is georeferenced, its world file.
 
         Args:
@@ -121,14 +122,14 @@ class ChipWriter:
                 dataset.write(data)
         except RasterioError as error:
             raise OutputError(
-                f"The chip {path.name} cannot be written ({error}).",
+                f"The chip {os.path.basename(path)} cannot be written ({error}).",
                 "Check that the disk of OUT_FOLDER is not full and that you may write there.",
             ) from error
         if self.format.driver == "MRF":
             # Holds nothing but how the file is compressed, which the file says itself.
-            path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)
+            Path(f"{path}.aux.xml").unlink(missing_ok=True)
 
-    def _write_by_template(self, path: Path, data: np.ndarray, grid: Grid, nodata: Optional[float]) -> bool:
+    def _write_by_template(self, path: str, data: np.ndarray, grid: Grid, nodata: Optional[float]) -> bool:
         """Write a TIFF like the one before it; False where that cannot be done."""
         same_nodata = nodata == self._nodata or (nodata != nodata and self._nodata != self._nodata)
         if self._template is None or not same_nodata or not self._template.fits(data, grid):

@@ -17,8 +17,8 @@ from .checks import LABELS_SPAN
 from .chip_folder import ChipFolder, EarlierExport
 from .cutting import BETWEEN, OUTSIDE, UNLABELLED, WITHOUT_DATA
 from .footprints import FootprintLayer
-from .plan import ExportPlan
-from .pool import Task, cut_all
+from .plan import ExportPlan, Task
+from .pool import cut_all
 from .record import ChipRecord, Journal
 from .splitting import PARTS
 from .tiling import list_cuts

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
-from xml.parsers import expat
+from typing import Optional
 
 import numpy as np
 import rasterio
-from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.features import rasterize
 
 from ..errors import DataError
 from ..labels.classes import MAX_CLASS_VALUE, ClassSchema
+from .box_files import (
+    CORRECT,
+    EXPORT_AGAIN,
+    Annotation,
+    BoxObject,
+    Size,
+    checked_box,
+    filled,
+    from_centre,
+    numbers_in,
+    read_coco,
+    text_lines,
+)
 from .folder import LABELS, ChipPair, ExportedFolder, files_by_stem
 
-_AGAIN = "Export the chips again."
-_CORRECT = "Correct or remove it."
 _ADD_CLASS = "Export the chips again, or add the class to esri_model_definition.emd."
 
 #: Folder of instance masks beside class rasters.
 _LABELS2 = "labels2"
 
-#: Pixels by which a box may reach out of its chip (programs that count from 1 do); it is cut off.
-_SLACK = 1.0
-
 #: Receives what is wrong with one item of a label: raises it, or notes it so that the item is skipped.
 _Note = Callable[[DataError], None]
-
-#: Width and height in pixels.
-_Size = tuple[float, float]
 
 
 def _no_boxes() -> np.ndarray:
@@ -62,20 +62,6 @@ class ChipLabels:
     instances: tuple[tuple[int, np.ndarray], ...] = ()
 
 
-class _Object(NamedTuple):
-    """A box as a file has it.
-
-    Attributes:
-        name: What stands for its class.
-        sides: xmin, ymin, xmax, ymax as read; None where they are no four numbers.
-        place: Where it stands, for messages.
-    """
-
-    name: str
-    sides: Optional[tuple[float, ...]]
-    place: str
-
-
 class LabelReader:
     """Reads the labels of an exported folder chip by chip; may be used by several threads.
 
@@ -88,7 +74,7 @@ class LabelReader:
 
     def __init__(self, folder: ExportedFolder) -> None:
         self._folder = folder
-        self._size: Optional[_Size] = None if folder.has_variable_size else folder.tile_size
+        self._size: Optional[Size] = None if folder.has_variable_size else folder.tile_size
         values = _by_value(folder.classes)
         names = _by_name(folder.classes)
         # Where values are written, a class whose name is a number must not be taken for another one.
@@ -105,7 +91,7 @@ class LabelReader:
         for name in (LABELS, _LABELS2):
             self._masks[name] = _files_by_class(folder.root / name)
         kind = folder.metadata_format
-        self._coco = _read_coco(folder.root / "annotations.json") if kind == "COCO" else {}
+        self._coco = read_coco(folder.root / "annotations.json") if kind == "COCO" else {}
         self._read_kind = {
             "KITTI_rectangles": self._kitti,
             "PASCAL_VOC_rectangles": self._voc,
@@ -147,53 +133,53 @@ class LabelReader:
 
     def _kitti(self, chip: ChipPair, note: _Note) -> ChipLabels:
         found = []
-        for line, place in _lines(_label_of(chip)):
+        for line, place in text_lines(_label_of(chip)):
             columns = line.split()
             # A class name may hold blanks: the numbers are the last fourteen columns.
             name = " ".join(columns[:-14])
             if len(columns) < 15 or (len(columns) > 15 and name not in self._by_value):
                 note(_at(place, f"has {len(columns)} columns in place of 15"))
             else:
-                found.append(_Object(name, _numbers(columns[-11:-7]), place))
+                found.append(BoxObject(name, numbers_in(columns[-11:-7]), place))
         return self._boxes(found, self._size, note)
 
     def _voc(self, chip: ChipPair, note: _Note) -> ChipLabels:
-        annotation = _Annotation(_label_of(chip))
+        annotation = Annotation(_label_of(chip))
         return self._boxes(annotation.objects, annotation.size or self._size, note)
 
     def _yolo(self, chip: ChipPair, note: _Note) -> ChipLabels:
         width, height = self._folder.tile_size
         values = self._folder.classes.values
         found = []
-        for line, place in _lines(_label_of(chip)):
+        for line, place in text_lines(_label_of(chip)):
             columns = line.split()
-            shares = _numbers(columns[1:])
+            shares = numbers_in(columns[1:])
             if len(columns) != 5:
                 note(_at(place, f"has {len(columns)} columns in place of 5"))
             elif not columns[0].isdecimal() or int(columns[0]) >= len(values):
                 note(_at(place, f"names the class {columns[0]}, of {len(values)} counted from 0"))
             else:
-                sides = _from_centre(shares, width, height) if shares else None
-                found.append(_Object(str(values[int(columns[0])]), sides, place))
+                sides = from_centre(shares, width, height) if shares else None
+                found.append(BoxObject(str(values[int(columns[0])]), sides, place))
         return self._boxes(found, (width, height), note)
 
     def _of_coco(self, chip: ChipPair, note: _Note) -> ChipLabels:
         size, annotations = self._coco.get(chip.image.name, (None, ()))
         if size is None:
-            raise DataError(f"annotations.json does not list the chip {chip.image}.", _AGAIN)
+            raise DataError(f"annotations.json does not list the chip {chip.image}.", EXPORT_AGAIN)
         labels = self._boxes([one for one, _ in annotations], size, note)
         masks = []
         for one, rings in annotations:
-            mask = _filled(rings, size)
+            mask = filled(rings, size)
             if mask is not None and one.name in self._by_value:
                 masks.append((self._by_value[one.name], mask))
         return ChipLabels(labels.boxes, labels.box_classes, instances=tuple(masks))
 
     def _labeled(self, chip: ChipPair, note: _Note) -> ChipLabels:
         """The first object names the chip; where its box is one, it is told."""
-        annotation = _Annotation(_label_of(chip))
+        annotation = Annotation(_label_of(chip))
         if not annotation.objects:
-            raise DataError(f"{chip.label} names no class.", _CORRECT)
+            raise DataError(f"{chip.label} names no class.", CORRECT)
         first = annotation.objects[0]
         value = self._value(first.name, self._by_value, first.place, _refuse)
         ignored: list[DataError] = []
@@ -202,7 +188,7 @@ class LabelReader:
 
     def _multilabeled(self, chip: ChipPair, note: _Note) -> ChipLabels:
         values = []
-        for one in _Annotation(_label_of(chip)).objects:
+        for one in Annotation(_label_of(chip)).objects:
             # A class whose name holds a comma may stand as it is.
             whole = self._by_name.get(one.name)
             names = [part.strip() for part in one.name.split(",") if part.strip()]
@@ -232,11 +218,11 @@ class LabelReader:
             note(_at(place, f"names the class {name!r}, which the definition does not list", _ADD_CLASS))
         return known.get(name)
 
-    def _boxes(self, found: Sequence[_Object], size: Optional[_Size], note: _Note) -> ChipLabels:
+    def _boxes(self, found: Sequence[BoxObject], size: Optional[Size], note: _Note) -> ChipLabels:
         """The boxes that can be used, cut to their chip of ``size``."""
         boxes, values = [], []
         for one in found:
-            problem, box = _checked(one.sides, size)
+            problem, box = checked_box(one.sides, size)
             if problem:
                 note(_at(one.place, problem))
                 continue
@@ -254,7 +240,7 @@ class LabelReader:
             pixels = np.where(np.isnan(pixels) if math.isnan(nodata) else pixels == nodata, 0, pixels)
         values = np.unique(pixels)
         if not (values % 1 == 0).all() or values[0] < 0 or values[-1] > MAX_CLASS_VALUE:
-            raise DataError(f"{path} holds values that are no class values.", _CORRECT)
+            raise DataError(f"{path} holds values that are no class values.", CORRECT)
         unknown = [value for value in values.astype(int).tolist() if value and known and value not in known]
         for value in unknown:
             note(_at(str(path), f"holds the class {value}, which the definition does not list", _ADD_CLASS))
@@ -282,139 +268,12 @@ class LabelReader:
                 with rasterio.open(path) as dataset:
                     bands, nodata = dataset.read(), dataset.nodata
         except (RasterioError, OSError) as error:
-            raise DataError(f"The label {path} cannot be read ({error}).", _AGAIN) from error
+            raise DataError(f"The label {path} cannot be read ({error}).", EXPORT_AGAIN) from error
         height, width = bands.shape[1:]
         if self._size is not None and (width, height) != tuple(self._size):
             wanted = "{} x {}".format(*self._size)
-            raise DataError(f"The label {path} is {width} x {height} pixels, not {wanted}.", _AGAIN)
+            raise DataError(f"The label {path} is {width} x {height} pixels, not {wanted}.", EXPORT_AGAIN)
         return bands, nodata
-
-
-class _Annotation:
-    """An annotation file in the form of PASCAL VOC.
-
-    Attributes:
-        objects: Its objects, with their lines.
-        size: Of the chip, where the file says it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.objects: list[_Object] = []
-        self._size: dict[str, str] = {}
-        self._object: dict[str, str] = {}
-        self._line = 0
-        self._open: list[str] = []
-        self._file = path
-        # Expat itself tells lines, and limits how entities expand; it fetches none.
-        self._parser = expat.ParserCreate()
-        self._parser.buffer_text = True
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._text
-        try:
-            self._parser.Parse(path.read_bytes(), True)
-        except (expat.ExpatError, OSError, ValueError, LookupError) as error:
-            raise DataError(f"{path} is no annotation ({error}).", _CORRECT) from error
-        finally:
-            del self._parser  # it holds this object: neither would go before the garbage collector comes
-
-    @property
-    def size(self) -> Optional[_Size]:
-        numbers = _numbers([self._size.get(key, "") for key in ("size/width", "size/height")])
-        return (numbers[0], numbers[1]) if numbers and min(numbers) > 0 else None
-
-    def _start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        self._open.append(tag)
-        if self._open[1:] == ["object"]:
-            self._object, self._line = {}, self._parser.CurrentLineNumber
-
-    def _text(self, text: str) -> None:
-        in_object = self._open[1:2] == ["object"]
-        texts = self._object if in_object else self._size
-        key = "/".join(self._open[2 if in_object else 1 :])
-        texts[key] = texts.get(key, "") + text
-
-    def _end(self, tag: str) -> None:
-        if self._open[1:] == ["object"]:
-            sides = [self._object.get(f"bndbox/{side}", "") for side in ("xmin", "ymin", "xmax", "ymax")]
-            name = self._object.get("name", "").strip()
-            place = f"Line {self._line} of {self._file}"
-            self.objects.append(_Object(name, _numbers(sides), place))
-        self._open.pop()
-
-
-def _read_coco(path: Path) -> dict[str, tuple[_Size, list[tuple[_Object, Any]]]]:
-    """Size and annotations, with their outlines, of each chip by its file's name."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-        images = {
-            image["id"]: (
-                str(image["file_name"]).replace("\\", "/").rpartition("/")[2],
-                (float(image["width"]), float(image["height"])),
-            )
-            for image in content["images"]
-        }
-        found: dict[Any, list[tuple[_Object, Any]]] = defaultdict(list)
-        for one in content["annotations"]:
-            place = f"Annotation {one['id']} of {path}"
-            sides = _from_corner(one.get("bbox"))
-            if one["image_id"] not in images:
-                raise ValueError(f"annotation {one['id']} belongs to no image")
-            found[one["image_id"]].append(
-                (_Object(str(one["category_id"]), sides, place), one.get("segmentation"))
-            )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} cannot be read ({error!r}).", _AGAIN) from error
-    return {name: (size, found.get(key, [])) for key, (name, size) in images.items()}
-
-
-def _from_corner(box: Any) -> Optional[tuple[float, ...]]:
-    numbers = _numbers(box) if isinstance(box, list) and len(box) == 4 else None
-    return (numbers[0], numbers[1], numbers[0] + numbers[2], numbers[1] + numbers[3]) if numbers else None
-
-
-def _from_centre(shares: Sequence[float], width: float, height: float) -> tuple[float, ...]:
-    x, y, w, h = shares
-    return (x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height
-
-
-def _filled(rings: Any, size: _Size) -> Optional[np.ndarray]:
-    """The pixels inside outlines ``[[x1, y1, ...], ...]``; None where there are none."""
-    outlines = [_numbers(ring) for ring in rings] if isinstance(rings, list) else []
-    shapes = [
-        {"type": "Polygon", "coordinates": [[*zip(ring[::2], ring[1::2]), (ring[0], ring[1])]]}
-        for ring in outlines
-        if ring and len(ring) >= 6
-    ]
-    if not shapes:
-        return None
-    shape = (int(size[1]), int(size[0]))
-    mask = rasterize(shapes, shape, transform=Affine.identity(), dtype="uint8") > 0
-    if not mask.any():  # thinner than a pixel
-        mask = rasterize(shapes, shape, transform=Affine.identity(), all_touched=True, dtype="uint8") > 0
-    return mask if mask.any() else None
-
-
-def _checked(
-    sides: Optional[Sequence[float]], size: Optional[_Size]
-) -> tuple[str, Optional[tuple[float, ...]]]:
-    """What is wrong with a box, else the box cut to a chip of ``size``."""
-    if sides is None or not all(math.isfinite(side) for side in sides):
-        return "has no box of four numbers", None
-    xmin, ymin, xmax, ymax = sides
-    shown = f"[{xmin:g}, {ymin:g}, {xmax:g}, {ymax:g}]"
-    if xmax < xmin or ymax < ymin:
-        return f"has the box {shown}, which is reversed", None
-    if xmax == xmin or ymax == ymin:
-        return f"has the box {shown}, which has no area", None
-    if size is None:
-        return "", (xmin, ymin, xmax, ymax)
-    width, height = size
-    box = (max(xmin, 0.0), max(ymin, 0.0), min(xmax, float(width)), min(ymax, float(height)))
-    far = min(xmin, ymin) < -_SLACK or xmax > width + _SLACK or ymax > height + _SLACK
-    if far or box[2] <= box[0] or box[3] <= box[1]:
-        return f"has the box {shown} outside its chip of {width:g} x {height:g} pixels", None
-    return "", box
 
 
 def _by_value(classes: ClassSchema) -> dict[str, int]:
@@ -438,26 +297,8 @@ def _files_by_class(folder: Path) -> list[tuple[str, dict[str, Path]]]:
 
 def _label_of(chip: ChipPair) -> Path:
     if chip.label is None:
-        raise DataError(f"The chip {chip.image} has no label.", _AGAIN)
+        raise DataError(f"The chip {chip.image} has no label.", EXPORT_AGAIN)
     return chip.label
-
-
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Lines that are not empty, and where each stands."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"The label {path} cannot be read ({error}).", _AGAIN) from error
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            yield line, f"Line {number} of {path}"
-
-
-def _numbers(texts: Sequence[Any]) -> Optional[tuple[float, ...]]:
-    try:
-        return tuple(float(text) for text in texts)
-    except (TypeError, ValueError):
-        return None
 
 
 def _box_of(mask: np.ndarray) -> tuple[int, ...]:
@@ -465,7 +306,7 @@ def _box_of(mask: np.ndarray) -> tuple[int, ...]:
     return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
 
 
-def _at(place: str, problem: str, fix: str = _CORRECT) -> DataError:
+def _at(place: str, problem: str, fix: str = CORRECT) -> DataError:
     return DataError(f"{place} {problem}.", fix)
 
 

@@ -18,7 +18,7 @@ class LabeledTiles(OneClassFormat):
         """Write the annotation."""
         found: TileClass = finding.content
         name = f"labels/{chip_id}.xml"
-        write_annotation(self.root / name, image, grid, self.facts.bands, [(str(found.value), found.box)])
+        write_annotation(self.file(name), image, grid, self.facts.bands, [(str(found.value), found.box)])
         tally = areas_by_class(found.objects, grid) or {found.value: [grid.area]}
         return Written([image, name], tally)
 

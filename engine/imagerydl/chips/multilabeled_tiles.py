@@ -36,7 +36,7 @@ class MultiLabeledTiles(MetadataFormat):
         # A comma in a name would make two names of it.
         names = ",".join(self.facts.name(value).replace(",", " ") for value in sorted(tally))
         name = f"labels/{chip_id}.xml"
-        write_annotation(self.root / name, image, grid, self.facts.bands, [(names, None)] if names else [])
+        write_annotation(self.file(name), image, grid, self.facts.bands, [(names, None)] if names else [])
         return Written([image, name], tally)
 
     def _tally(self, finding: Finding, grid: Grid) -> dict[int, list[float]]:

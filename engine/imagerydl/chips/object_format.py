@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import shapely
 
@@ -20,8 +22,14 @@ class ObjectFormat(MetadataFormat):
 
     def find(self, view: LabelView) -> Finding:
         """The objects that are visible enough."""
-        objects = view.objects()
-        return self.finding(objects.select(is_visible(objects.boxes)) if len(objects) else objects)
+        return self.find_each([view])[0]
+
+    def find_each(self, views: Sequence[LabelView]) -> list[Finding]:
+        """All at once: most of the time goes into looking features up, not into what is found."""
+        return [
+            self.finding(objects.select(is_visible(objects.boxes)) if len(objects) else objects)
+            for objects in LabelView.objects_of_each(views)
+        ]
 
     def finding(self, objects: LabelObjects) -> Finding:
         """A finding of ``objects``."""

@@ -61,9 +61,9 @@ class PanopticSegmentation(MetadataFormat):
             label[(layer > 0) & (label == 0)] = value
             name = f"labels2/{self.facts.folder(value)}/{chip_id}{extension}"
             (self.root / name).parent.mkdir(exist_ok=True)
-            self._writer.write(self.root / name, layer[None], grid)
+            self._writer.write(self.file(name), layer[None], grid)
             names.append(name)
-        self._writer.write(self.root / names[0], label[None], grid)
+        self._writer.write(self.file(names[0]), label[None], grid)
         return Written([image, *names], pixel_counts(label))
 
 

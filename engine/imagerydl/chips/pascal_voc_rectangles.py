@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Optional
 from xml.sax.saxutils import escape
 
@@ -12,6 +12,32 @@ from .metadata_format import Finding, Written
 from .object_format import ObjectFormat, boxes_within, written
 
 Box = Sequence[float]
+
+_HEAD = """\
+<?xml version="1.0"?>
+<annotation>
+    <filename>{image}</filename>
+    <source>
+        <annotation>Imagery Deep Learning</annotation>
+    </source>
+    <size>
+        <width>{width}</width>
+        <height>{height}</height>
+        <depth>{bands}</depth>
+    </size>
+"""
+
+_OBJECT = """\
+    <object>
+        <name>%s</name>
+        <bndbox>
+            <xmin>%.2f</xmin>
+            <ymin>%.2f</ymin>
+            <xmax>%.2f</xmax>
+            <ymax>%.2f</ymax>
+        </bndbox>
+    </object>
+"""
 
 
 class PascalVocRectangles(ObjectFormat):
@@ -24,12 +50,12 @@ class PascalVocRectangles(ObjectFormat):
         objects = finding.content
         named = [(str(v), box) for v, box in zip(objects.values.tolist(), boxes_within(objects, grid))]
         name = f"labels/{chip_id}.xml"
-        write_annotation(self.root / name, image, grid, self.facts.bands, named)
+        write_annotation(self.file(name), image, grid, self.facts.bands, named)
         return written([image, name], objects, grid)
 
 
 def write_annotation(
-    path: Path, image: str, grid: Grid, bands: int, objects: Sequence[tuple[str, Optional[Box]]]
+    path: str, image: str, grid: Grid, bands: int, objects: Sequence[tuple[str, Optional[Box]]]
 ) -> None:
     """Write an annotation file.
 
@@ -42,33 +68,12 @@ def write_annotation(
             chip.
     """
     everything = (0.0, 0.0, float(grid.width), float(grid.height))
-    lines = [
-        '<?xml version="1.0"?>',
-        "<annotation>",
-        f"    <filename>{escape(Path(image).name)}</filename>",
-        "    <source>",
-        "        <annotation>Imagery Deep Learning</annotation>",
-        "    </source>",
-        "    <size>",
-        f"        <width>{grid.width}</width>",
-        f"        <height>{grid.height}</height>",
-        f"        <depth>{bands}</depth>",
-        "    </size>",
-    ]
-    for name, box in objects:
-        xmin, ymin, xmax, ymax = box or everything
-        lines += [
-            "    <object>",
-            f"        <name>{escape(name)}</name>",
-            "        <bndbox>",
-            f"            <xmin>{xmin:.2f}</xmin>",
-            f"            <ymin>{ymin:.2f}</ymin>",
-            f"            <xmax>{xmax:.2f}</xmax>",
-            f"            <ymax>{ymax:.2f}</ymax>",
-            "        </bndbox>",
-            "    </object>",
-        ]
-    path.write_text("\n".join([*lines, "</annotation>"]) + "\n", encoding="utf-8", newline="\n")
+    head = _HEAD.format(
+        image=escape(os.path.basename(image)), width=grid.width, height=grid.height, bands=bands
+    )
+    found = [_OBJECT % (escape(name), *(box or everything)) for name, box in objects]
+    with open(path, "wb") as file:
+        file.write("".join((head, *found, "</annotation>\n")).encode())
 
 
 FORMAT = PascalVocRectangles

@@ -133,6 +133,21 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Task:
+    """A chip to cut, and from what.
+
+    Attributes:
+        index: Its number.
+        item: Number of the item to cut it from.
+        cut: Where.
+    """
+
+    index: int
+    item: int
+    cut: Cut
+
+
+@dataclass(frozen=True)
 class ExportPlan:
     """Everything an export needs, checked.
 

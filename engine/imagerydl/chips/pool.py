@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -14,30 +14,22 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Optional, Union
 
+from rasterio.windows import Window
+
 from ..events import Reporter
-from .cutting import Cutter
-from .plan import Cut, ExportPlan, ExportSettings
-from .record import ChipRecord
+from ..imagery.frame import Frame
+from .cutting import Cutter, Outcome
+from .plan import Cut, ExportPlan, ExportSettings, Task
 
-#: Chips a process is given at a time, and such lots that wait for each process.
-_LOT, _AHEAD = 8, 3
+#: Pixels, and chips, that are cut in one go at most: many at once are quicker, but until they are
+#: done nothing is heard of them.
+_LOT_PIXELS, _LOT = 4_000_000, 32
 
-Outcome = Union[ChipRecord, str]
+#: Lots that wait for each process.
+_AHEAD = 2
 
-
-@dataclass(frozen=True)
-class Task:
-    """A chip to cut.
-
-    Attributes:
-        index: Its number.
-        item: Number of the item to cut it from.
-        cut: Where.
-    """
-
-    index: int
-    item: int
-    cut: Cut
+#: Lots whose outcomes wait for those of an earlier one; they would be cut again after a kill.
+_HELD = 64
 
 
 def cut_all(
@@ -48,30 +40,35 @@ def cut_all(
     Args:
         plan: What to do.
         root: Folder of the export.
-        workers: Processes that cut; one means this process.
+        workers: Processes that cut, this one among them.
         tasks: What to cut.
     """
-    if workers > 1:
-        yield from _cut_in_processes(plan, root, workers, tasks)
-        return
     cutter = Cutter(plan, root)
+    lots = _lots(tasks, plan.settings.tile_size)
     try:
-        for task in tasks:
-            yield task, cutter.cut(task.index, task.item, task.cut)
+        if workers > 1:
+            yield from _cut_in_processes(plan, root, workers, cutter, lots)
+        else:
+            for lot in lots:
+                yield from zip(lot, cutter.cut(lot))
     finally:
         cutter.close()
 
 
 def _cut_in_processes(
-    plan: ExportPlan, root: Path, workers: int, tasks: Iterator[Task]
+    plan: ExportPlan, root: Path, workers: int, cutter: Cutter, lots: Iterator[list[Task]]
 ) -> Iterator[tuple[Task, Outcome]]:
     # Fresh processes: a copy of this one would share its open files, and their positions.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (plan.settings, root))
-    waiting: deque[tuple[list[Task], Future[list[Outcome]]]] = deque()
+    pool = ProcessPoolExecutor(workers - 1, get_context("spawn"), _begin, (plan.settings, root))
+    waiting: deque[tuple[list[Task], Union[Future[list[Outcome]], list[Outcome]]]] = deque()
     try:
-        for lot in _lots(tasks):
-            waiting.append((lot, pool.submit(_cut_lot, lot)))
-            if len(waiting) > workers * _AHEAD:
+        for lot in lots:
+            if sum(not _is_done(outcomes) for _, outcomes in waiting) < (workers - 1) * _AHEAD:
+                waiting.append((lot, pool.submit(_cut_lot, [_Sent.of(task) for task in lot])))
+            else:
+                # The others have enough to do, or are still starting.
+                waiting.append((lot, list(cutter.cut(lot))))
+            while waiting and (_is_done(waiting[0][1]) or len(waiting) > _HELD):
                 yield from _outcomes(*waiting.popleft())
         while waiting:
             yield from _outcomes(*waiting.popleft())
@@ -79,14 +76,20 @@ def _cut_in_processes(
         pool.shutdown(cancel_futures=True)
 
 
-def _lots(tasks: Iterable[Task]) -> Iterator[list[Task]]:
-    tasks = iter(tasks)
-    while lot := list(islice(tasks, _LOT)):
+def _lots(tasks: Iterator[Task], tile_size: tuple[int, int]) -> Iterator[list[Task]]:
+    size = max(1, min(_LOT, _LOT_PIXELS // (tile_size[0] * tile_size[1])))
+    while lot := list(islice(tasks, size)):
         yield lot
 
 
-def _outcomes(lot: list[Task], future: Future[list[Outcome]]) -> Iterator[tuple[Task, Outcome]]:
-    return zip(lot, future.result())
+def _is_done(outcomes: Union[Future[list[Outcome]], list[Outcome]]) -> bool:
+    return outcomes.done() if isinstance(outcomes, Future) else True
+
+
+def _outcomes(
+    lot: list[Task], outcomes: Union[Future[list[Outcome]], list[Outcome]]
+) -> Iterator[tuple[Task, Outcome]]:
+    return zip(lot, outcomes.result() if isinstance(outcomes, Future) else outcomes)
 
 
 #: The cutter of this process, in a process that was started to cut.
@@ -110,5 +113,25 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _cut_lot(lot: list[Task]) -> list[Outcome]:
-    return [_cutter.cut(task.index, task.item, task.cut) for task in lot]
+@dataclass(frozen=True)
+class _Sent:
+    """A task without the grid, which the other process knows: grids are slow to send and to compare."""
+
+    index: int
+    item: int
+    window: Window
+    angle: float
+    feature: Optional[int]
+
+    @classmethod
+    def of(cls, task: Task) -> _Sent:
+        frame = task.cut.frame
+        return cls(task.index, task.item, frame.window, frame.angle, task.cut.feature)
+
+    def task(self, plan: ExportPlan) -> Task:
+        frame = Frame(plan.items[self.item].grid, self.window, self.angle)
+        return Task(self.index, self.item, Cut(frame, self.feature))
+
+
+def _cut_lot(lot: list[_Sent]) -> list[Outcome]:
+    return list(_cutter.cut([sent.task(_cutter.plan) for sent in lot]))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import zip_longest
 from pathlib import Path
 from typing import Optional
 
 import numpy as np
 import rasterio
-from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
@@ -159,10 +160,7 @@ class _Sheet:
             raster: _value_range([one.bands for one in pictures if one.raster == raster])
             for raster in {one.raster for one in pictures}
         }
-        # One with letters beyond Latin ones.
-        letters = Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-        self._font = ImageFont.truetype(str(letters), _LETTERS)
-        self._small = ImageFont.truetype(str(letters), _LETTERS - 3)
+        self._font, self._small = _font(_LETTERS), _font(_LETTERS - 3)
         self._counts: Counter[int] = Counter()
         self._pixels: Counter[int] = Counter()
         columns = _columns(len(pictures), pairs)
@@ -314,6 +312,13 @@ class _Sheet:
 
     def _entry(self, value: int) -> ClassEntry:
         return self._entries.get(value) or ClassEntry(value, str(value))
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """The font that matplotlib brings: it knows letters beyond Latin ones."""
+    # Found without loading the library, which takes longer than drawing the sheet.
+    library = find_spec("matplotlib").submodule_search_locations[0]
+    return ImageFont.truetype(os.path.join(library, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf"), size)
 
 
 def _columns(count: int, pairs: bool) -> int:

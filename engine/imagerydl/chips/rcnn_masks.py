@@ -33,7 +33,7 @@ class RcnnMasks(ObjectFormat):
             layers = instance_layers(objects.geometries[objects.values == value], (grid.height, grid.width))
             name = f"labels/{self.facts.folder(value)}/{chip_id}{self._writer.format.extension}"
             (self.root / name).parent.mkdir(exist_ok=True)
-            self._writer.write(self.root / name, layers, grid)
+            self._writer.write(self.file(name), layers, grid)
             names.append(name)
         return written([image, *names], objects, grid)
 

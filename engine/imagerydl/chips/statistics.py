@@ -60,6 +60,8 @@ def band_moments(data: np.ndarray, valid: np.ndarray, nodata: Optional[float] = 
         nodata: Value that floating-point bands hold where they have no data.
     """
     everywhere = bool(valid.all())
+    if everywhere and data.dtype == np.uint8:
+        return _moments_of_bytes(data.reshape(len(data), -1))
     result = []
     for pixels in data:
         values = pixels.ravel() if everywhere else pixels[valid]
@@ -72,7 +74,7 @@ def band_moments(data: np.ndarray, valid: np.ndarray, nodata: Optional[float] = 
 
 def _moments(values: np.ndarray) -> list[float]:
     if values.dtype == np.uint8:
-        return _moments_of_bytes(values)
+        return _moments_of_bytes(values[None])[0]
     mean = values.mean(dtype=np.float64)
     # Not a dot product: the matrix library would start threads for each chip.
     deviations = values - mean
@@ -80,15 +82,18 @@ def _moments(values: np.ndarray) -> list[float]:
     return [values.size, values.min().item(), values.max().item(), float(mean), float(deviations.sum())]
 
 
-def _moments_of_bytes(values: np.ndarray) -> list[float]:
-    """Sums of bytes are exact integers, and several times quicker than deviations."""
-    count = values.size
+def _moments_of_bytes(bands: np.ndarray) -> list[list[float]]:
+    """The moments of ``[bands, n]``: sums of bytes are exact, and several times quicker than deviations."""
+    count = bands.shape[1]
     # Half the width is half the time; that many squares of bytes fit into 32 bits.
     exact = np.uint32 if count <= 66_000 else np.uint64
-    total = int(values.sum(dtype=exact))
-    squares = int(np.multiply(values, values, dtype=np.uint16).sum(dtype=exact))
-    deviations = (squares * count - total * total) / count
-    return [count, int(values.min()), int(values.max()), total / count, deviations]
+    totals = bands.sum(axis=1, dtype=exact).tolist()
+    squares = np.square(bands, dtype=np.uint16).sum(axis=1, dtype=exact).tolist()
+    lows, highs = bands.min(axis=1).tolist(), bands.max(axis=1).tolist()
+    return [
+        [count, low, high, total / count, (square * count - total * total) / count]
+        for low, high, total, square in zip(lows, highs, totals, squares)
+    ]
 
 
 class BandStatistics:

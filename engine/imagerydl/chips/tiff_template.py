@@ -11,7 +11,6 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
@@ -79,7 +78,7 @@ class TiffTemplate:
             and grid.is_georeferenced == self._grid.is_georeferenced
         )
 
-    def write(self, path: Path, data: np.ndarray, grid: Grid) -> None:
+    def write(self, path: str, data: np.ndarray, grid: Grid) -> None:
         """Write a chip that :meth:`fits`.
 
         Raises:

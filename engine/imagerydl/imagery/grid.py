@@ -41,8 +41,10 @@ class Grid:
     @property
     def corners(self) -> tuple[tuple[float, float], ...]:
         """Map coordinates of the four corners."""
-        pixels = ((0, 0), (self.width, 0), (self.width, self.height), (0, self.height))
-        return tuple(self.transform * pixel for pixel in pixels)
+        t, width, height = self.transform, self.width, self.height
+        pixels = ((0, 0), (width, 0), (width, height), (0, height))
+        # In plain numbers: this and window_transform run for every chip and tile.
+        return tuple((t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f) for x, y in pixels)
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -89,7 +91,8 @@ class Grid:
 
     def window_transform(self, window: Window) -> Affine:
         """The transform of the part of this lattice in ``window`` (which may reach outside)."""
-        return self.transform * Affine.translation(window.col_off, window.row_off)
+        t, x, y = self.transform, window.col_off, window.row_off
+        return Affine(t.a, t.b, t.a * x + t.b * y + t.c, t.d, t.e, t.d * x + t.e * y + t.f)
 
     def subgrid(self, window: Window) -> Grid:
         """The part of this lattice in ``window`` (which may reach outside)."""

@@ -178,7 +178,7 @@ def _free_bytes(path: Path) -> Optional[int]:
     return status.f_bavail * status.f_frsize
 
 
-def write_world_file(path: Union[str, Path], transform: Affine) -> Path:
+def write_world_file(path: str, transform: Affine) -> str:
     """Write the six-line world file that belongs to the image ``path``.
 
     Its extension is Esri's: first and last letter of the image's, then ``w`` (``.tif`` ->
@@ -187,10 +187,10 @@ def write_world_file(path: Union[str, Path], transform: Affine) -> Path:
     Returns:
         The file written.
     """
-    path = Path(path)
-    letters = path.suffix.lstrip(".")
-    target = path.with_suffix(f".{letters[0]}{letters[-1]}w")
-    x, y = transform * (0.5, 0.5)
-    numbers = (transform.a, transform.d, transform.b, transform.e, x, y)
-    target.write_text("".join(f"{number:.12g}\n" for number in numbers), encoding="ascii")
+    stem, suffix = os.path.splitext(path)
+    target = f"{stem}.{suffix[1]}{suffix[-1]}w"
+    t = transform
+    x, y = 0.5 * (t.a + t.b) + t.c, 0.5 * (t.d + t.e) + t.f
+    with open(target, "wb") as file:
+        file.write(b"%.12g\n%.12g\n%.12g\n%.12g\n%.12g\n%.12g\n" % (t.a, t.d, t.b, t.e, x, y))
     return target

@@ -43,19 +43,34 @@ class BoxIndex:
 
     def near(self, bounds: tuple[float, float, float, float]) -> np.ndarray:
         """Positions of the boxes that touch ``bounds``, ascending."""
+        return self.near_each(np.array([bounds]))[0]
+
+    def near_each(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of the boxes that touch any of several boxes ``[m, 4]``.
+
+        Returns:
+            Positions ``[k]``, and for each which of ``wanted`` it touches ``[k]``; sorted by the
+            latter, then the former.
+        """
         if self._origin is None:
-            return np.empty(0, dtype=np.int64)
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         boxes, order, levels = self._built()
-        wanted = np.asarray(bounds) - self._origin
-        nodes = np.arange(len(levels[-1]))
+        wanted = wanted - self._origin
+        top = len(levels[-1])
+        nodes, owners = np.tile(np.arange(top), len(wanted)), np.repeat(np.arange(len(wanted)), top)
         for level, below in zip(
             reversed(levels), [len(level) for level in reversed(levels[:-1])] + [len(order)]
         ):
-            hit = nodes[_touch(level[nodes], wanted)]
-            nodes = (hit[:, None] * _FANOUT + np.arange(_FANOUT)).ravel()
-            nodes = nodes[nodes < below]
+            hit = _touch(level[nodes], wanted[owners])
+            nodes = (nodes[hit][:, None] * _FANOUT + np.arange(_FANOUT)).ravel()
+            owners = np.repeat(owners[hit], _FANOUT)
+            there = nodes < below
+            nodes, owners = nodes[there], owners[there]
         found = order[nodes]
-        return np.sort(found[_touch(boxes[found], wanted)]).astype(np.int64)
+        hit = _touch(boxes[found], wanted[owners])
+        found, owners = found[hit].astype(np.int64), owners[hit]
+        by_owner = np.lexsort((found, owners))
+        return found[by_owner], owners[by_owner]
 
     def _built(self) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
         tree = self._tree
@@ -71,12 +86,12 @@ class BoxIndex:
 
 
 def _touch(boxes: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Which boxes ``[n, 4]`` touch one, bool ``[n]``; False for NaN."""
+    """Which boxes ``[n, 4]`` touch the wanted one beside them, bool ``[n]``; False for NaN."""
     return (
-        (boxes[:, 0] <= wanted[2])
-        & (boxes[:, 2] >= wanted[0])
-        & (boxes[:, 1] <= wanted[3])
-        & (boxes[:, 3] >= wanted[1])
+        (boxes[:, 0] <= wanted[:, 2])
+        & (boxes[:, 2] >= wanted[:, 0])
+        & (boxes[:, 1] <= wanted[:, 3])
+        & (boxes[:, 3] >= wanted[:, 1])
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -125,6 +125,10 @@ class ColorMaskLabels:
     def objects(self, grid: Grid, window: Window) -> LabelObjects:
         """The connected regions of ``window``."""
         return regions(self.rasterise(grid, window))
+
+    def objects_of_each(self, grid: Grid, windows: Sequence[Window]) -> list[LabelObjects]:
+        """:meth:`objects` of each window."""
+        return [self.objects(grid, window) for window in windows]
 
     def has_features(self, grid: Grid, window: Window) -> bool:
         """Whether any pixel of ``window`` has a class."""

@@ -294,12 +294,22 @@ def is_pixel_space(grid: Grid) -> bool:
 
 def window_polygon(grid: Grid, window: Window, shrink: float = 0.0) -> shapely.Polygon:
     """The outline of ``window`` in map coordinates, ``shrink`` pixels inside its border."""
+    return shapely.polygons(_corners(grid, window, shrink))
+
+
+def window_bounds(grid: Grid, window: Window) -> tuple[float, float, float, float]:
+    """(xmin, ymin, xmax, ymax) of ``window`` in map coordinates."""
+    xs, ys = zip(*_corners(grid, window))
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _corners(grid: Grid, window: Window, shrink: float = 0.0) -> list[tuple[float, float]]:
     t = grid.transform
     left, top = window.col_off + shrink, window.row_off + shrink
     right, bottom = window.col_off + window.width - shrink, window.row_off + window.height - shrink
     # In plain numbers: this runs for every chip.
     corners = ((left, top), (right, top), (right, bottom), (left, bottom))
-    return shapely.polygons([(t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f) for x, y in corners])
+    return [(t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f) for x, y in corners]
 
 
 def outline_on(grid: Grid, crs: Optional[CRS]) -> shapely.Polygon:

@@ -15,7 +15,8 @@ from .box_index import BoxIndex
 #: Geometries handled in one go when all are.
 BATCH = 20_000
 
-#: Bytes that stay in memory before a file is used: small layers never touch the disk.
+#: Bytes of coordinates up to which a layer stays as it is, without a file: reading geometries anew
+#: for every chip takes as long as cutting them. As objects they take several times as much.
 _IN_MEMORY = 4_000_000
 
 #: From this size on, in bytes, a geometry that was read is remembered: the next chip needs it too.
@@ -41,6 +42,7 @@ class PackedGeometries:
         self._large: OrderedDict[int, shapely.Geometry] = OrderedDict()
         starts, lengths, dimensions, end = [], [], [], 0
         boxes = BoxIndex()
+        kept: list[np.ndarray] = []
         for batch in _small(batches):
             texts = shapely.to_wkb(batch)
             length = np.fromiter(map(len, texts), np.uint32, len(texts))
@@ -50,6 +52,8 @@ class PackedGeometries:
             lengths.append(length)
             dimensions.append(shapely.get_dimensions(batch).astype(np.int8))
             boxes.add(shapely.bounds(batch).reshape(-1, 4))
+            kept = [*kept, batch] if end <= _IN_MEMORY else []
+        self._kept = np.concatenate([np.empty(0, object), *kept]) if end <= _IN_MEMORY else None
         self._starts = np.concatenate([np.empty(0, np.int64), *starts])
         self._lengths = np.concatenate([np.empty(0, np.uint32), *lengths])
         self.dimensions = np.concatenate([np.empty(0, np.int8), *dimensions])
@@ -67,8 +71,14 @@ class PackedGeometries:
         """Positions of geometries whose bounds touch ``bounds``, ascending; perhaps a few close ones too."""
         return self._boxes.near(bounds)
 
+    def near_each(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same for several bounds ``[m, 4]`` at once: positions, and which of the bounds each is near."""
+        return self._boxes.near_each(wanted)
+
     def take(self, positions: np.ndarray) -> np.ndarray:
         """The geometries at ``positions``."""
+        if self._kept is not None:
+            return self._kept[positions]
         large = np.flatnonzero(self._lengths[positions] > _LARGE).tolist()
         with self._lock:
             known = {number: self._large.get(int(positions[number])) for number in large}

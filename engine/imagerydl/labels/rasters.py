@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Optional
 
 import numpy as np
@@ -74,6 +74,10 @@ class RasterLabels:
     def objects(self, grid: Grid, window: Window) -> LabelObjects:
         """The connected regions of ``window``."""
         return regions(self.rasterise(grid, window))
+
+    def objects_of_each(self, grid: Grid, windows: Sequence[Window]) -> list[LabelObjects]:
+        """:meth:`objects` of each window."""
+        return [self.objects(grid, window) for window in windows]
 
     def has_features(self, grid: Grid, window: Window) -> bool:
         """Whether any pixel of ``window`` has a class."""

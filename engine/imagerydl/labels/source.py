@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Optional, Protocol
 
 import numpy as np
@@ -39,6 +40,9 @@ class LabelSource(Protocol):
 
     def objects(self, grid: Grid, window: Window) -> LabelObjects:
         """What lies in ``window`` on ``grid``, object by object, in the order it is drawn in."""
+
+    def objects_of_each(self, grid: Grid, windows: Sequence[Window]) -> list[LabelObjects]:
+        """:meth:`objects` of several windows of one size."""
 
     def has_features(self, grid: Grid, window: Window) -> bool:
         """Whether any label lies in ``window``."""

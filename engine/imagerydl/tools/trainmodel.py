@@ -69,8 +69,9 @@ _MAIN = (
         Kind.INTEGER,
         "Batch size",
         (
-            "Chips looked at in one step. Empty: chosen from the free memory, at most 8 on a CPU and "
-            "32 on a GPU. Where memory runs out during training the batch is halved."
+            "Chips looked at in one step. Empty: chosen from the free memory, at most 4 on a CPU (8 where "
+            "the network normalises by batch) and 32 on a GPU. Where memory runs out "
+            "during training the batch is halved."
         ),
         optional=True,
         minimum=1,

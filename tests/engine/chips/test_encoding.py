@@ -24,7 +24,7 @@ def picture(bands, dtype=np.uint8):
 def test_lossless_formats_give_back_every_value(tmp_path, keyword, bands):
     """E18, E19."""
     chip = tmp_path / f"a{IMAGE_FORMATS[keyword].extension}"
-    ChipWriter(IMAGE_FORMATS[keyword]).write(chip, picture(bands), NOWHERE)
+    ChipWriter(IMAGE_FORMATS[keyword]).write(str(chip), picture(bands), NOWHERE)
     with rasterio.open(chip) as dataset:
         assert dataset.driver == IMAGE_FORMATS[keyword].driver
         assert np.array_equal(dataset.read(), picture(bands))
@@ -34,7 +34,7 @@ def test_lossless_formats_give_back_every_value(tmp_path, keyword, bands):
 
 def test_jpeg_stays_close(tmp_path):
     smooth = np.linspace(0, 255, 16 * 24).reshape(1, 16, 24).repeat(3, axis=0).astype(np.uint8)
-    ChipWriter(IMAGE_FORMATS["JPEG"]).write(tmp_path / "a.jpg", smooth, PLACED)
+    ChipWriter(IMAGE_FORMATS["JPEG"]).write(str(tmp_path / "a.jpg"), smooth, PLACED)
     with rasterio.open(tmp_path / "a.jpg") as dataset:
         assert np.abs(dataset.read().astype(int) - smooth).max() < 12
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jgw", "a.jpg"]
@@ -43,7 +43,7 @@ def test_jpeg_stays_close(tmp_path):
 @pytest.mark.parametrize(("keyword", "world"), [("TIFF", "a.tfw"), ("PNG", "a.pgw"), ("JPEG", "a.jgw")])
 def test_world_file_places_the_centre_of_the_first_pixel(tmp_path, keyword, world):
     chip = tmp_path / f"a{IMAGE_FORMATS[keyword].extension}"
-    ChipWriter(IMAGE_FORMATS[keyword]).write(chip, picture(3), PLACED)
+    ChipWriter(IMAGE_FORMATS[keyword]).write(str(chip), picture(3), PLACED)
     lines = [float(line) for line in (tmp_path / world).read_text().split()]
     assert lines == pytest.approx([0.3, 0, 0, -0.3, 500000.25, 5000060.55])
     with rasterio.open(chip) as dataset:
@@ -53,7 +53,7 @@ def test_world_file_places_the_centre_of_the_first_pixel(tmp_path, keyword, worl
 @pytest.mark.parametrize("keyword", ["TIFF", "MRF"])
 def test_system_and_nodata_are_stored(tmp_path, keyword):
     chip = tmp_path / f"a{IMAGE_FORMATS[keyword].extension}"
-    ChipWriter(IMAGE_FORMATS[keyword]).write(chip, picture(2, np.float32), PLACED, nodata=-9999)
+    ChipWriter(IMAGE_FORMATS[keyword]).write(str(chip), picture(2, np.float32), PLACED, nodata=-9999)
     with rasterio.open(chip) as dataset:
         assert dataset.crs.to_epsg() == 32633
         assert np.allclose(dataset.transform, PLACED.transform)
@@ -62,14 +62,14 @@ def test_system_and_nodata_are_stored(tmp_path, keyword):
 
 def test_rotated_chip(tmp_path):
     rotated = Grid(PLACED.crs, PLACED.transform * Affine.rotation(20), 24, 16)
-    ChipWriter(IMAGE_FORMATS["TIFF"]).write(tmp_path / "a.tif", picture(1), rotated)
+    ChipWriter(IMAGE_FORMATS["TIFF"]).write(str(tmp_path / "a.tif"), picture(1), rotated)
     with rasterio.open(tmp_path / "a.tif") as dataset:
         assert np.allclose(dataset.transform, rotated.transform)
 
 
 def test_fourth_band_is_no_transparency(tmp_path):
     """E13: GDAL takes the fourth of four 8-bit bands for alpha unless told otherwise."""
-    ChipWriter(IMAGE_FORMATS["TIFF"]).write(tmp_path / "a.tif", picture(4), PLACED)
+    ChipWriter(IMAGE_FORMATS["TIFF"]).write(str(tmp_path / "a.tif"), picture(4), PLACED)
     with rasterio.open(tmp_path / "a.tif") as dataset:
         assert ColorInterp.alpha not in dataset.colorinterp
         assert dataset.mask_flag_enums[0] == [MaskFlags.all_valid]
@@ -96,6 +96,6 @@ def test_labels_are_never_lossy(tmp_path, keyword):
     chosen = label_format(IMAGE_FORMATS[keyword])
     assert chosen.driver in ("GTiff", "PNG")
     label = picture(1, np.uint16) * 200
-    ChipWriter(chosen, labels=True).write(tmp_path / f"a{chosen.extension}", label, NOWHERE)
+    ChipWriter(chosen, labels=True).write(str(tmp_path / f"a{chosen.extension}"), label, NOWHERE)
     with rasterio.open(tmp_path / f"a{chosen.extension}") as dataset:
         assert np.array_equal(dataset.read(), label)

@@ -31,7 +31,7 @@ def test_chips_read_back_with_their_own_pixels_and_place(tmp_path, bands, dtype,
     for step in range(3):
         grid = place(NORTH_UP * Affine.translation(17 * step, 5 * step))
         path = tmp_path / f"{step}.tif"
-        writer.write(path, pixels(bands, dtype, step), grid, nodata=7)
+        writer.write(str(path), pixels(bands, dtype, step), grid, nodata=7)
         with rasterio.open(path) as dataset:
             assert np.array_equal(dataset.read(), pixels(bands, dtype, step))
             assert dataset.transform == grid.transform
@@ -47,7 +47,7 @@ def test_uncompressed_chips_equal_those_of_gdal_byte_by_byte(tmp_path):
         "interleave": "band", "blockysize": 30, "crs": UTM,
     }  # fmt: skip
     template = make_template(pixels(3, "uint8"), place(NORTH_UP), {**profile, "transform": NORTH_UP})
-    template.write(tmp_path / "ours.tif", pixels(3, "uint8", 9), grid)
+    template.write(str(tmp_path / "ours.tif"), pixels(3, "uint8", 9), grid)
     with rasterio.open(tmp_path / "gdal.tif", "w", **profile, transform=grid.transform) as dataset:
         dataset.write(pixels(3, "uint8", 9))
     assert (tmp_path / "ours.tif").read_bytes() == (tmp_path / "gdal.tif").read_bytes()
@@ -62,7 +62,7 @@ def test_any_lattice(tmp_path, transform):
     writer = ChipWriter(TIFF)
     for step in range(2):
         grid = place(transform * Affine.translation(3 * step, 4 * step))
-        writer.write(tmp_path / f"{step}.tif", pixels(1, "uint8"), grid)
+        writer.write(str(tmp_path / f"{step}.tif"), pixels(1, "uint8"), grid)
         with rasterio.open(tmp_path / f"{step}.tif") as dataset:
             assert np.allclose(dataset.transform, grid.transform, atol=1e-9)
 
@@ -78,7 +78,7 @@ def test_one_writer_follows_images_of_other_kinds(tmp_path):
         place(NORTH_UP),
     ]
     for step, grid in enumerate(grids):
-        writer.write(tmp_path / f"{step}.tif", pixels(1, "uint8", step), grid)
+        writer.write(str(tmp_path / f"{step}.tif"), pixels(1, "uint8", step), grid)
         with rasterio.open(tmp_path / f"{step}.tif") as dataset:
             assert (dataset.crs, dataset.transform) == (grid.crs, grid.transform)
             assert np.array_equal(dataset.read(), pixels(1, "uint8", step))
@@ -89,6 +89,6 @@ def test_noise_that_does_not_compress_is_written_all_the_same(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (1, 240, 273)).astype(np.uint8)
     assert noise.size < 65536 < noise.size * 1.01
     grid = place(NORTH_UP, width=273, height=240)
-    ChipWriter(TIFF, labels=True).write(tmp_path / "a.tif", noise, grid)
+    ChipWriter(TIFF, labels=True).write(str(tmp_path / "a.tif"), noise, grid)
     with rasterio.open(tmp_path / "a.tif") as dataset:
         assert np.array_equal(dataset.read(), noise)

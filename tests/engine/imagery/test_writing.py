@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -133,7 +134,7 @@ def test_large_rasters_are_stored_in_compressed_blocks(class_raster):
 
 @pytest.mark.parametrize(("name", "world"), [("a.tif", "a.tfw"), ("b.jpg", "b.jgw"), ("c.png", "c.pgw")])
 def test_world_files_start_at_the_centre_of_the_first_pixel(tmp_path, name, world):
-    path = write_world_file(tmp_path / name, Affine(2, 0, 100, 0, -2, 900))
+    path = Path(write_world_file(str(tmp_path / name), Affine(2, 0, 100, 0, -2, 900)))
     assert path.name == world
     assert path.read_text().split() == ["2", "0", "0", "-2", "101", "899"]
 

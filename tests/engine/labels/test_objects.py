@@ -16,7 +16,7 @@ from imagerydl.imagery.grid import Grid
 from imagerydl.imagery.source import open_source
 from imagerydl.labels.classes import ClassEntry, ClassSchema
 from imagerydl.labels.features import FeatureLabels, read_features
-from imagerydl.labels.objects import LabelObjects, regions
+from imagerydl.labels.objects import LabelObjects, clipped, regions
 from imagerydl.labels.rasters import RasterLabels, place
 
 EAST, NORTH = 500000, 5000060
@@ -199,6 +199,40 @@ def test_chips_side_by_side_hold_every_feature_once(data, angle, step):
             for number, box in zip(found.features, found.boxes):
                 assert np.allclose(box, expected[number].bounds, atol=0.01)
     assert np.allclose(shares, 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("angle", [0, 30])
+def test_many_chips_at_once_give_what_each_gives_alone(angle):
+    random = np.random.default_rng(angle)
+    grid = turned(angle, size=60)
+    centres = random.uniform(0, 60, (200, 2))
+    shapes = [shapely.box(*c, *(c + random.uniform(0.5, 9, 2))) for c in centres.round(1)]
+    shapes += [shapely.Point(30, 30).buffer(25, quad_segs=80), shapely.LineString([(0, 3), (60, 41)])]
+    labels = labels_of(shapes, grid)
+    windows = [Window(x, y, 20, 20) for y in range(-10, 60, 10) for x in range(0, 60, 10)]
+    windows.append(Window(500, 500, 20, 20))
+    for window, together in zip(windows, labels.objects_of_each(grid, windows)):
+        alone = labels.objects(grid, window)
+        assert together.features.tolist() == alone.features.tolist()
+        assert together.values.tolist() == alone.values.tolist()
+        assert together.shares.tolist() == alone.shares.tolist()
+        assert shapely.to_wkb(together.geometries).tolist() == shapely.to_wkb(alone.geometries).tolist()
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_cutting_is_exact_where_outlines_follow_the_border(seed):
+    """Vertices on the very border, edges through the very corner: outlines drawn along the pixels."""
+    random = np.random.default_rng(seed)
+    rings = [random.integers(-4, 12, (random.integers(3, 9), 2)) for _ in range(40)]
+    shapes = shapely.buffer([shapely.Polygon(ring) for ring in rings], 0)
+    shapes = np.concatenate([shapes, shapely.difference(shapely.box(-3, -3, 11, 11), shapes)])
+    shapes = shapes[shapely.area(shapes) > 0]
+    cut, _ = clipped(shapes, 8, 8)
+    wanted = shapely.intersection(shapes, shapely.box(0, 0, 8, 8))
+    assert np.allclose(np.nan_to_num(shapely.area(cut)), shapely.area(wanted), atol=1e-9)
+    seen = ~shapely.is_missing(cut)
+    assert shapely.is_valid(cut[seen]).all()
+    assert np.allclose(shapely.area(shapely.symmetric_difference(cut, wanted)[seen]), 0, atol=1e-9)
 
 
 def test_a_layer_in_another_system_keeps_its_shapes(grid):

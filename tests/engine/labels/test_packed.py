@@ -51,7 +51,22 @@ def test_the_index_knows_the_bounds_of_all():
     assert index.total == (-1, 2, 3, 9.5)
 
 
-def test_what_is_packed_comes_back():
+def test_the_index_finds_the_same_for_several_boxes_at_once():
+    random = np.random.default_rng(3)
+    low = random.uniform(0, 1000, (3000, 2))
+    index = BoxIndex()
+    index.add(np.hstack([low, low + random.uniform(0, 20, (3000, 2))]))
+    corners = random.uniform(-50, 1000, (17, 2))
+    wanted = np.hstack([corners, corners + random.uniform(0, 80, (17, 2))])
+    found, owners = index.near_each(wanted)
+    assert (np.diff(owners) >= 0).all()
+    for number, box in enumerate(wanted):
+        assert found[owners == number].tolist() == index.near(tuple(box)).tolist()
+
+
+@pytest.mark.parametrize("memory", [packed._IN_MEMORY, 0])
+def test_what_is_packed_comes_back(monkeypatch, memory):
+    monkeypatch.setattr(packed, "_IN_MEMORY", memory)
     shapes = [
         shapely.Point(1, 2),
         shapely.LineString([(0, 0), (1e7 + 0.1, 1)]),

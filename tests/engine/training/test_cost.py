@@ -26,12 +26,16 @@ def test_cost_is_known_without_computing():
 
 
 @pytest.mark.parametrize(
-    ("gigabytes", "chips", "expected"), [(64, 3000, 8), (64, 40, 4), (64, 3, 2), (0.2, 3000, 2)]
+    ("gigabytes", "chips", "normalised", "expected"),
+    [(64, 3000, False, 4), (64, 3000, True, 8), (64, 40, True, 4), (64, 3, True, 2), (0.2, 3000, False, 2)],
 )
-def test_the_batch_fits_the_memory_and_the_chips(monkeypatch, gigabytes, chips, expected):
+def test_the_batch_fits_the_memory_and_the_chips(monkeypatch, gigabytes, chips, normalised, expected):
     """BATCH_SIZE empty: chosen from memory."""
     monkeypatch.setattr(cost_module, "available_memory", lambda: int(gigabytes * 1024**3))
-    cost = measure_cost(unet(), (3, 160, 160))
+    network = unet()
+    if normalised:
+        network.normal = torch.nn.BatchNorm2d(16)
+    cost = measure_cost(network, (3, 160, 160))
     assert choose_batch_size(cost, chips, CPU) == expected
 
 
