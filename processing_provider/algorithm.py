@@ -26,7 +26,7 @@ from . import layers, runtime
 from .inputs import InputReader, destinations, normalised
 from .parameters import qgis_output, qgis_parameters
 from .relay import EventRelay
-from .results import declared_results, style_loaded_rasters
+from .results import declared_results, style_loaded_layers
 from .translation import tr
 
 PLUGIN = Path(__file__).resolve().parent.parent
@@ -173,7 +173,7 @@ class ToolAlgorithm(QgsProcessingAlgorithm):
         self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """See that class rasters get their colours when QGIS loads them; main thread."""
-        style_loaded_rasters(self._results, context)
+        style_loaded_layers(self._results, context)
         self.finished(self._values, self._results)
         return {}
 

@@ -6,7 +6,7 @@ import csv
 
 import processing
 import pytest
-from qgis.core import QgsProcessingContext, QgsProcessingException, QgsVectorLayer
+from qgis.core import QgsProcessingContext, QgsProcessingException, QgsRenderContext, QgsVectorLayer
 from samples import squares, write_raster
 
 pytestmark = pytest.mark.usefixtures("provider", "engine")
@@ -95,3 +95,22 @@ def test_a_table_labels_photographs_and_footprints_load(tmp_path):
     assert layer.isValid()
     assert layer.featureCount() == results["NUM_CHIPS"] == 1
     assert next(layer.getFeatures())["c_1"] == 1
+
+
+def test_footprints_come_to_the_map_in_their_style(project, tmp_path):
+    """Outlines by part of the split, nothing filled: the imagery below stays visible."""
+    processing.runAndLoadResults(
+        "imagerydl:exporttrainingdata",
+        {
+            "IN_RASTER": [write_raster(tmp_path / "a.tif")],
+            "IN_CLASS_DATA": squares(),
+            "TILE_SIZE_X": 4,
+            "TILE_SIZE_Y": 4,
+            "OUTPUT_NOFEATURE_TILES": True,
+            "OUT_FOLDER": str(tmp_path / "chips"),
+            "OUT_FOOTPRINTS": str(tmp_path / "chips.gpkg"),
+        },
+    )
+    (layer,) = project.mapLayers().values()
+    (symbol,) = layer.renderer().symbols(QgsRenderContext())
+    assert symbol.symbolLayer(0).layerType() == "SimpleLine"

@@ -56,9 +56,9 @@ def test_a_style_beside_the_raster_is_applied_by_qgis_itself(tmp_path):
 
 
 def post_process(layer):
-    from imagerydl.processing_provider.results import ClassColours
+    from imagerydl.processing_provider.results import OwnStyle
 
-    ClassColours().postProcessLayer(layer, QgsProcessingContext(), QgsProcessingFeedback())
+    OwnStyle().postProcessLayer(layer, QgsProcessingContext(), QgsProcessingFeedback())
 
 
 def test_class_colours_replace_any_other_style(tmp_path):

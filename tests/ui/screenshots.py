@@ -29,6 +29,10 @@ def main() -> int:
     log = IMAGES.parents[1] / "build" / "screenshots.log"
     log.unlink(missing_ok=True)
     environment["IMAGERYDL_PICTURES_LOG"] = str(log)
+    town = IMAGES.parents[1] / "build" / "tmp" / "town"
+    make_town = [os.environ["IMAGERYDL_PYTHON"], str(HERE.parents[1] / "examples" / "town.py"), str(town)]
+    subprocess.run(make_town, check=True)
+    environment["IMAGERYDL_TOWN"] = str(town)
     command = [
         "xvfb-run", "-a", "-s", f"-screen 0 {SCREEN}",
         "qgis", "--nologo", "--noversioncheck", "--profiles-path", str(profile),

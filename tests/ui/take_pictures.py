@@ -1,8 +1,9 @@
-"""Runs inside the QGIS desktop (``qgis --code``): the Toolbox and the dialogs of the tools, as pictures."""
+"""Runs inside the QGIS desktop (``qgis --code``): Toolbox, dialogs and an export, as pictures."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import traceback
 from pathlib import Path
 
@@ -148,6 +149,41 @@ def picture_dialog(name: str, tool_id: str, values: dict[str, object]) -> None:
     dialog.close()
 
 
+def picture_export() -> None:
+    """An export of the generated town: its chips on the map, and the sheet it draws."""
+    folder = SCRATCH / "chips"
+    shutil.rmtree(folder, ignore_errors=True)
+    raster = QgsRasterLayer(os.environ["IMAGERYDL_TOWN"] + "/train.tif", "train")
+    QgsProject.instance().clear()
+    QgsProject.instance().setCrs(raster.crs())
+    QgsProject.instance().addMapLayer(raster)
+    found = processing.runAndLoadResults(
+        "imagerydl:exporttrainingdata",
+        {
+            "IN_RASTER": [raster.id()],
+            "IN_CLASS_DATA": os.environ["IMAGERYDL_TOWN"] + "/train.gpkg",
+            "CLASS_VALUE_FIELD": "classvalue",
+            "CLASS_SCHEMA": os.environ["IMAGERYDL_TOWN"] + "/classes.txt",
+            "METADATA_FORMAT": "Classified_Tiles",
+            "TILE_SIZE_X": 128, "TILE_SIZE_Y": 128, "STRIDE_X": 128, "STRIDE_Y": 128,
+            "SPLIT": "SPATIAL_BLOCKS", "SPLIT_PERCENTAGES": "60;20;20", "SPLIT_BLOCK_SIZE": 1,
+            "OUT_FOLDER": str(folder), "OUT_FOOTPRINTS": str(SCRATCH / "footprints.gpkg"), "OVERWRITE": True,
+        },
+    )  # fmt: skip
+    say(f"{found['NUM_CHIPS']} chips")
+    canvas = iface.mapCanvas()
+    for dock in iface.mainWindow().findChildren(QDockWidget):
+        dock.hide()
+    iface.mainWindow().resize(1000, 800)
+    wait(1000)
+    canvas.setExtent(raster.extent().buffered(3))
+    canvas.refresh()
+    canvas.waitWhileRendering()
+    wait(1500)
+    save(canvas, "export-footprints.png")
+    shutil.copyfile(next(folder.rglob("preview.png")), PICTURES / "export-preview.png")
+
+
 def take() -> None:
     """Every picture, then leave without questions."""
     try:
@@ -161,6 +197,7 @@ def take() -> None:
         }
         for name, (tool_id, values) in DIALOGS.items():
             picture_dialog(name, tool_id, {**layers.get(tool_id, {}), **values})
+        picture_export()
         say("done")
     except Exception:  # noqa: BLE001 - an uncaught one would open a dialog and wait for ever
         say(traceback.format_exc())

@@ -216,9 +216,11 @@ def _outline_colors(splits: Sequence[str]) -> list[tuple[int, int, int]]:
 
 def _symbol(number: int, outline: tuple[int, int, int]) -> str:
     color = ",".join(str(part) for part in (*outline, 255))
-    options = {"style": "no", "outline_style": "solid", "outline_color": color, "outline_width": "0.5"}
+    # Drawn inside the chip's border, so that neighbours of different parts do not hide each other.
+    options = {"line_color": color, "line_width": "0.5", "line_width_unit": "MM", "joinstyle": "miter"}
+    options |= {"offset": "0.35", "offset_unit": "MM"}
     texts = "".join(f'<Option type="QString" name="{key}" value="{options[key]}"/>' for key in options)
     return (
-        f'<symbol type="fill" name="{number}" alpha="1"><layer class="SimpleFill" enabled="1" pass="0">'
+        f'<symbol type="fill" name="{number}" alpha="1"><layer class="SimpleLine" enabled="1" pass="0">'
         f'<Option type="Map">{texts}</Option></layer></symbol>'
     )

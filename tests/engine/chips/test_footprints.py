@@ -127,8 +127,8 @@ def test_style_shows_outlines_by_part(tmp_path):
         {option.get("name"): option.get("value") for option in symbols[one.get("symbol")].iter("Option")}
         for one in renderer.iter("category")
     ]
-    assert {one["style"] for one in options} == {"no"}
-    assert len({one["outline_color"] for one in options}) == 3
+    assert {layer.get("class") for layer in renderer.iter("layer")} == {"SimpleLine"}
+    assert len({one["line_color"] for one in options}) == 3
 
 
 def colors(path):
@@ -138,7 +138,7 @@ def colors(path):
         symbol.get("name"): option.get("value")
         for symbol in renderer.iter("symbol")
         for option in symbol.iter("Option")
-        if option.get("name") == "outline_color"
+        if option.get("name") == "line_color"
     }
     return {one.get("value"): by_symbol[one.get("symbol")] for one in renderer.iter("category")}
 
