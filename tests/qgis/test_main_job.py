@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import processing
@@ -9,6 +10,7 @@ import pytest
 from qgis.core import (
     Qgis,
     QgsCoordinateReferenceSystem,
+    QgsCoordinateTransformContext,
     QgsFeature,
     QgsGeometry,
     QgsProcessingModelAlgorithm,
@@ -22,6 +24,7 @@ from qgis.core import (
     QgsRasterFileWriter,
     QgsRasterLayer,
     QgsRectangle,
+    QgsVectorFileWriter,
     QgsVectorLayer,
 )
 from recording import Recording
@@ -93,59 +96,37 @@ def check_classified(raster: str, town: str) -> None:
     assert legend[1] == ("Roof", "#aa3322")
 
 
-def test_three_steps_as_a_script(town, project, tmp_path):
+def run_script(town, folder: Path) -> None:
+    """The three steps by ``processing.run``."""
     image, roofs = town
-    project.addMapLayer(roofs.clone())
     exported = processing.run(
         "imagerydl:exporttrainingdata",
-        {"IN_RASTER": [image], "IN_CLASS_DATA": roofs, "OUT_FOLDER": str(tmp_path / "chips"), **EXPORT},
+        {"IN_RASTER": [image], "IN_CLASS_DATA": roofs, "OUT_FOLDER": str(folder / "chips"), **EXPORT},
     )
     assert exported["NUM_CHIPS"] == 16
     assert exported["NUM_CLASSES"] >= 1
     feedback = Recording()
     trained = processing.run(
         "imagerydl:trainmodel",
-        {"IN_FOLDER": exported["OUT_FOLDER"], "OUT_FOLDER": str(tmp_path / "model"), **TRAIN},
+        {"IN_FOLDER": exported["OUT_FOLDER"], "OUT_FOLDER": str(folder / "model"), **TRAIN},
         feedback=feedback,
     )
     assert Path(trained["OUT_MODEL_PACKAGE"]).suffix == ".dlpk"
     assert 0 <= trained["ACCURACY"] <= 1
     assert feedback.values[-1] == 100.0
-    out = str(tmp_path / "classified.tif")
     classified = processing.runAndLoadResults(
         "imagerydl:classifypixels",
         {
             "IN_RASTER": [image],
             "IN_MODEL_DEFINITION": trained["OUT_MODEL_PACKAGE"],
-            "OUT_CLASSIFIED_RASTER": out,
+            "OUT_CLASSIFIED_RASTER": str(folder / "classified.tif"),
         },
     )
     assert classified["VALID_PIXELS"] == SIZE * SIZE
-    check_classified(out, image)
-    (loaded,) = [layer for layer in project.mapLayers().values() if layer.source() == out]
-    assert "Roof" in [entry.label for entry in loaded.renderer().classes()]
-    check_online(trained["OUT_MODEL_PACKAGE"], project, tmp_path)
 
 
-def check_online(model: str, project, tmp_path: Path) -> None:
-    """The same model on an online layer: fetched, classified on its grid, empty where nothing is drawn."""
-    online = QgsRasterLayer(tile_pyramid(tmp_path / "tiles"), "World tiles", "wms")
-    project.addMapLayer(online)
-    world = 20037508.342789244
-    classified = processing.run(
-        "imagerydl:classifypixels",
-        {
-            "IN_RASTER": [online],
-            "IN_MODEL_DEFINITION": model,
-            "EXTENT": f"{-world},{world},{-world},{world} [EPSG:3857]",
-            "CELL_SIZE": 2 * world / 1024,
-            "OUT_CLASSIFIED_RASTER": str(tmp_path / "world.tif"),
-        },
-    )
-    assert classified["VALID_PIXELS"] == 1024 * 1024 - 256 * 256  # one tile of 16 is missing
-
-
-def test_three_steps_as_one_saved_model(town, tmp_path):
+def run_saved_model(town, folder: Path) -> None:
+    """The three steps as one model, saved and opened again."""
     image, roofs = town
     source = QgsProcessingModelChildParameterSource
     model = QgsProcessingModelAlgorithm("main job", "tests")
@@ -180,18 +161,79 @@ def test_three_steps_as_one_saved_model(town, tmp_path):
         IN_RASTER=source.fromModelParameter("image"),
         IN_MODEL_DEFINITION=source.fromChildOutput("train", "OUT_MODEL_DEFINITION"),
     )  # fmt: skip
-    assert model.toFile(str(tmp_path / "job.model3"))
+    assert model.toFile(str(folder / "job.model3"))
     saved = QgsProcessingModelAlgorithm()
-    assert saved.fromFile(str(tmp_path / "job.model3"))
-    done = processing.run(
+    assert saved.fromFile(str(folder / "job.model3"))
+    processing.run(
         saved,
         {
             "image": image,
             "labels": roofs,
-            "export:OUT_FOLDER": str(tmp_path / "chips"),
-            "train:OUT_FOLDER": str(tmp_path / "model"),
-            "classify:OUT_CLASSIFIED_RASTER": str(tmp_path / "classified.tif"),
+            "export:OUT_FOLDER": str(folder / "chips"),
+            "train:OUT_FOLDER": str(folder / "model"),
+            "classify:OUT_CLASSIFIED_RASTER": str(folder / "classified.tif"),
         },
         feedback=Recording(),
     )
-    check_classified(done["classify:OUT_CLASSIFIED_RASTER"], image)
+
+
+def run_commands(town, folder: Path, python: str) -> None:
+    """The three steps by the command line, without QGIS."""
+    image, roofs = town
+    folder.mkdir()
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    QgsVectorFileWriter.writeAsVectorFormatV3(
+        roofs, str(folder / "roofs.gpkg"), QgsCoordinateTransformContext(), options
+    )
+
+    def run(command: str, **values: object) -> None:
+        options = []
+        for key, value in values.items():
+            options += ["--" + key.lower().replace("_", "-"), str(value)]
+        engine = Path(__file__).resolve().parents[2] / "engine" / "imagerydl"
+        subprocess.run([python, "-I", str(engine), command, *options], check=True, capture_output=True)
+
+    labels, chips, model = (str(folder / name) for name in ("roofs.gpkg", "chips", "model"))
+    run("export-training-data", IN_RASTER=image, IN_CLASS_DATA=labels, OUT_FOLDER=chips, **EXPORT)
+    run("train-model", IN_FOLDER=chips, OUT_FOLDER=model, **TRAIN)
+    package, out = folder / "model" / "model.dlpk", folder / "classified.tif"
+    run("classify-pixels", IN_RASTER=image, IN_MODEL_DEFINITION=package, OUT_CLASSIFIED_RASTER=out)
+
+
+def test_script_saved_model_and_commands_give_the_same_bytes(town, project, engine, tmp_path):
+    """One declaration, one engine, one seed: the way it is called makes no difference."""
+    image, roofs = town
+    project.addMapLayer(roofs.clone())
+    script, saved, commands = (tmp_path / name for name in ("script", "saved model", "commands"))
+    script.mkdir()
+    saved.mkdir()
+    run_script(town, script)
+    run_saved_model(town, saved)
+    run_commands(town, commands, engine)
+    for name in ("chips/images/000000000005.tif", "chips/labels/000000000005.tif", "model/model.safetensors"):
+        assert len({(folder / name).read_bytes() for folder in (script, saved, commands)}) == 1, name
+    for folder in (script, saved, commands):
+        assert (folder / "classified.tif").read_bytes() == (script / "classified.tif").read_bytes()
+        check_classified(str(folder / "classified.tif"), image)
+    out = str(script / "classified.tif")
+    (loaded,) = [layer for layer in project.mapLayers().values() if layer.source() == out]
+    assert "Roof" in [entry.label for entry in loaded.renderer().classes()]
+    check_online(str(script / "model" / "model.dlpk"), project, tmp_path)
+
+
+def check_online(model: str, project, tmp_path: Path) -> None:
+    """The same model on an online layer: fetched, classified on its grid, empty where nothing is drawn."""
+    online = QgsRasterLayer(tile_pyramid(tmp_path / "tiles"), "World tiles", "wms")
+    project.addMapLayer(online)
+    world = 20037508.342789244
+    classified = processing.run(
+        "imagerydl:classifypixels",
+        {
+            "IN_RASTER": [online],
+            "IN_MODEL_DEFINITION": model,
+            "EXTENT": f"{-world},{world},{-world},{world} [EPSG:3857]",
+            "CELL_SIZE": 2 * world / 1024,
+            "OUT_CLASSIFIED_RASTER": str(tmp_path / "world.tif"),
+        },
+    )
+    assert classified["VALID_PIXELS"] == 1024 * 1024 - 256 * 256  # one tile of 16 is missing

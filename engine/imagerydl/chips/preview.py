@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,9 +87,9 @@ def write_preview(root: Path, path: Path, limit: int = 20) -> None:
         sides = [_of_side(name, side, chips) for name, side in zip(SIDES, (folder, folder.other))]
         # Where one side has fewer chips, what is left of the other one follows.
         rows = [[one for one in row if one] for row in zip_longest(*sides)]
-    _Sheet(folder, [picture for row in rows for picture in row], problems, pairs).image.save(
-        path, compress_level=1
-    )
+    sheet = _Sheet(folder, [picture for row in rows for picture in row], problems, pairs)
+    # Runs of equal pixels are found at once; longer patterns take several times as long to look for.
+    sheet.image.save(path, compress_type=zlib.Z_RLE)
 
 
 def _of_side(name: str, side: ExportedFolder, count: int) -> list[_Picture]:
