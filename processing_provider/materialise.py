@@ -63,6 +63,43 @@ def _closed_after(opened: Any) -> Iterator[Any]:
         sip.delete(opened)
 
 
+class PlacedRaster:
+    """A raster file under the CRS that was assigned to its layer in QGIS.
+
+    Args:
+        layer: The layer.
+        source: The name GDAL knows its data by.
+    """
+
+    def __init__(self, layer: QgsRasterLayer, source: str) -> None:
+        self.name = layer.name()
+        self._source = source
+        self._crs = layer.crs()
+
+    def write(self, folder: Path, number: int, reporter: Reporter) -> str:
+        """Write a virtual raster in ``folder`` that states the CRS; its path."""
+        from osgeo import gdal  # comes with QGIS
+
+        # A folder of its own: the raster keeps its name, by which label tables know it.
+        path = folder / f"raster{number}" / f"{Path(self._source).stem}.vrt"
+        path.parent.mkdir()
+        wkt = self._crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT_PREFERRED)
+        copy = gdal.Translate(str(path), self._source, format="VRT", outputSRS=wkt)
+        if copy is None:
+            raise DataError(
+                tr("{layer} cannot be read ({reason}).").format(
+                    layer=self.name, reason=gdal.GetLastErrorMsg()
+                )
+            )
+        copy.FlushCache()
+        reporter.message(
+            tr("{layer} is taken to be in {crs}, which was assigned to it in QGIS.").format(
+                layer=self.name, crs=self._crs.authid() or self._crs.description()
+            )
+        )
+        return str(path)
+
+
 class OnlineRaster:
     """An online layer, or any raster that is no file, for an extent and a cell size.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..chips.metadata_format import FORMATS, METADATA_FORMATS, formats_with
-from ..errors import DataError, ParameterError
+from ..errors import ParameterError
 from ..tool import Kind, Param, Result, Tool
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _run(job: Job, reporter: Reporter) -> dict[str, Any]:
             shown = "train" if plan.settings.split else ""
             try:
                 write_preview(root / shown, root / "preview.png")
-            except DataError as error:
+            except Exception as error:  # noqa: BLE001 - hours of chips must not be lost for a picture of some
                 reporter.warning(f"There is no preview sheet: {error}")
     for name, count in result.chips_by_folder.items():
         if name:
