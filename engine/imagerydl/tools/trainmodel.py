@@ -181,8 +181,8 @@ _ADVANCED = (
         "Augmentation",
         (
             "How training chips are varied. DEFAULT: flips and quarter turns (in pixel space only "
-            "mirrored), brightness and contrast. NONE: not at all. CUSTOM: exactly "
-            "AUGMENTATION_PARAMETERS. FILE: transforms.json in the first training folder, with the "
+            "mirrored), brightness and contrast, but not in the last epochs. NONE: not at all. CUSTOM: "
+            "exactly AUGMENTATION_PARAMETERS. FILE: transforms.json in the first training folder, with the "
             "keys Training and Validation."
         ),
         default="DEFAULT",

@@ -57,10 +57,18 @@ class BatchInput:
         input_range: How pixels are scaled.
         settings: How chips are varied.
         seed: Seed of the variations; :meth:`restart` combines it with the epoch.
+        plain_from: Epoch, counted from 0, from which on chips are only cropped; None: never.
     """
 
-    def __init__(self, input_range: InputRange, settings: AugmentationSettings, seed: int) -> None:
+    def __init__(
+        self,
+        input_range: InputRange,
+        settings: AugmentationSettings,
+        seed: int,
+        plain_from: Optional[int] = None,
+    ) -> None:
         self.input_range, self.settings = input_range, settings
+        self._varied, self._plain_from = settings, plain_from
         self._seed = seed
         self._random = torch.Generator()
         self._constants: dict[torch.device, tuple[Tensor, Tensor]] = {}
@@ -69,6 +77,8 @@ class BatchInput:
     def restart(self, epoch: int) -> None:
         """Begin the variations of an epoch: the same ones whenever it is run."""
         self._random.manual_seed(self._seed * 1_000_003 + epoch)
+        plain = self._plain_from is not None and epoch >= self._plain_from
+        self.settings = self._varied.crop_only() if plain else self._varied
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Make network input.

@@ -71,6 +71,10 @@ class AugmentationSettings:
         """The same with crops of ``size`` pixels, where it is given and no crop is set."""
         return replace(self, crop=Crop(size)) if size and self.crop is None else self
 
+    def crop_only(self) -> AugmentationSettings:
+        """The same without anything that changes what a chip shows."""
+        return AugmentationSettings(crop=self.crop)
+
 
 def default_augmentation(image_space: str) -> AugmentationSettings:
     """What AUGMENTATION=DEFAULT does.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import torch
 
@@ -37,6 +37,10 @@ _CHIP_MEMORY = 0.4
 
 #: Parts of the run, as shares of the progress bar.
 _READING, _SWEEP, _TRAINING, _REPORT = (0.0, 0.03), (0.03, 0.06), (0.06, 0.97), (0.97, 1.0)
+
+#: Share of the epochs, the last ones, in which chips come as they are by default: the network settles
+#: on what imagery really looks like.
+_PLAIN_SHARE = 0.15
 
 #: Chips on the sheets of the report: ten as in the article, four of the least successful.
 _SAMPLES, _WORST = 10, 4
@@ -73,7 +77,7 @@ def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
         valid=kept,
         network=start.network,
         loss=_loss(settings, data).to(device.torch),
-        train_input=BatchInput(start.input_range, augmentation, settings.seed),
+        train_input=BatchInput(start.input_range, augmentation, settings.seed, _plain_from(settings)),
         valid_input=BatchInput(start.input_range, validation, settings.seed),
         device=device,
         work=WorkFolder(settings.out_folder),
@@ -106,6 +110,13 @@ def _augmentation(
             "which are used whole along that side."
         )
     return training.cropped(settings.chip_size), validation
+
+
+def _plain_from(settings: TrainingSettings) -> Optional[int]:
+    """The epoch from which on the default no longer varies chips."""
+    if settings.augmentation != "DEFAULT":
+        return None
+    return settings.max_epochs - round(_PLAIN_SHARE * settings.max_epochs)
 
 
 def _loss(settings: TrainingSettings, data: TrainingData) -> PixelLoss:

@@ -116,6 +116,17 @@ def test_a_variation_with_probability_0_never_happens():
     assert torch.equal(target, labels.long())
 
 
+def test_the_last_epochs_are_only_cropped():
+    images, labels = batch()
+    varied = BatchInput(BYTES, AugmentationSettings(dihedral=1, brightness=Variation(0.4, 0.6)), 5, 2)
+    plain = BatchInput(BYTES, AugmentationSettings(), 5)
+    for epoch, same in ((0, False), (1, False), (2, True), (3, True), (1, False)):
+        varied.restart(epoch)
+        assert torch.equal(varied(images, labels)[0], plain(images, labels)[0]) == same
+    cropped = BatchInput(BYTES, AugmentationSettings(dihedral=1, crop=Crop(4)), 5, 0)
+    assert cropped(images, labels)[1].shape[1:] == (4, 4)
+
+
 def test_an_epoch_varies_the_same_way_whenever_it_is_run():
     images, labels = batch()
     varied = BatchInput(BYTES, AugmentationSettings(dihedral=1, brightness=Variation(0.4, 0.6)), 5)
