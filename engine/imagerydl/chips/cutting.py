@@ -10,6 +10,7 @@ from typing import Any, Optional, Union
 
 import numpy as np
 from affine import Affine
+from rasterio.env import Env
 from rasterio.features import rasterize
 
 from ..imagery.frame import Frame
@@ -75,11 +76,13 @@ class Cutter:
         Yields:
             For each the note of the chip, or why there is none.
         """
-        for item, run in groupby(tasks, key=lambda task: task.item):
-            self._open(item)
-            run = list(run)
-            for task, found in zip(run, self._found(item, [task.cut for task in run])):
-                yield found if isinstance(found, str) else self._cut(task, *found)
+        # Without one around them, each call of the library sets up an environment of its own.
+        with Env():
+            for item, run in groupby(tasks, key=lambda task: task.item):
+                self._open(item)
+                run = list(run)
+                for task, found in zip(run, self._found(item, [task.cut for task in run])):
+                    yield found if isinstance(found, str) else self._cut(task, *found)
 
     def _found(self, item: int, cuts: Sequence[Cut]) -> list[Union[str, tuple[str, Finding]]]:
         """For each chip the folder it goes to and what the labels say, or why there is none."""

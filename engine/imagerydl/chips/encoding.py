@@ -79,6 +79,9 @@ IMAGE_FORMATS: dict[str, ImageFormat] = {
     )
 }
 
+#: TIFF chips that serve as templates at a time.
+_TEMPLATES = 32
+
 _LABEL_OPTIONS: dict[str, dict[str, Any]] = {
     "GTiff": {"compress": "deflate", "zlevel": 1},
     "PNG": {"zlevel": 1},
@@ -101,8 +104,7 @@ class ChipWriter:
     def __init__(self, image_format: ImageFormat, labels: bool = False) -> None:
         self.format = image_format
         self._options = _LABEL_OPTIONS[image_format.driver] if labels else dict(image_format.options)
-        self._template: Optional[TiffTemplate] = None
-        self._nodata: Optional[float] = None
+        self._templates: dict[tuple[Any, ...], Optional[TiffTemplate]] = {}
 
     def write(self, path: str, data: np.ndarray, grid: Grid, nodata: Optional[float] = None) -> None:
         """Write one chip and, where it is georeferenced, its world file.
@@ -130,15 +132,19 @@ class ChipWriter:
             Path(f"{path}.aux.xml").unlink(missing_ok=True)
 
     def _write_by_template(self, path: str, data: np.ndarray, grid: Grid, nodata: Optional[float]) -> bool:
-        """Write a TIFF like the one before it; False where that cannot be done."""
-        same_nodata = nodata == self._nodata or (nodata != nodata and self._nodata != self._nodata)
-        if self._template is None or not same_nodata or not self._template.fits(data, grid):
-            self._template = make_template(data, grid, self._profile(data, grid, nodata))
-            self._nodata = nodata
-        if self._template is None:
+        """Write a TIFF like an earlier one; False where that cannot be done."""
+        # Label chips of a class differ in their number of bands.
+        kind = (data.shape, data.dtype.str, repr(nodata))
+        template = self._templates.get(kind)
+        if template is None or not template.fits(data, grid):
+            if len(self._templates) >= _TEMPLATES:
+                self._templates.clear()
+            template = make_template(data, grid, self._profile(data, grid, nodata))
+            self._templates[kind] = template
+        if template is None:
             return False
         try:
-            self._template.write(path, data, grid)
+            template.write(path, data, grid)
         except struct.error:  # a strip too long for this file's strip table
             return False
         return True

@@ -27,11 +27,11 @@ def instance_layers(geometries: np.ndarray, shape: tuple[int, int]) -> np.ndarra
         a gap.
     """
     near = _near_pairs(geometries, shape)
-    if not near or _burn(geometries, [1] * len(geometries), shape, MergeAlg.add).max() <= 1:
-        numbered = _burn(geometries, range(1, len(geometries) + 1), shape)
-        if np.bincount(numbered.ravel(), minlength=len(geometries) + 1)[1:].all():
-            return _typed([numbered])
-    return _typed(_separated(geometries, shape, near))
+    numbered = _burn(geometries, range(1, len(geometries) + 1), shape)
+    complete = np.bincount(numbered.ravel(), minlength=len(geometries) + 1)[1:].all()
+    if complete and (not near or _burn(geometries, [1] * len(geometries), shape, MergeAlg.add).max() <= 1):
+        return _typed([numbered])
+    return _typed(_separated(geometries, shape, near, numbered))
 
 
 def one_layer(geometries: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -81,10 +81,16 @@ class _Mask:
 
 
 def _separated(
-    geometries: np.ndarray, shape: tuple[int, int], near: Mapping[int, Sequence[int]]
+    geometries: np.ndarray, shape: tuple[int, int], near: Mapping[int, Sequence[int]], numbered: np.ndarray
 ) -> list[np.ndarray]:
     """Each instance in the first band where it covers nothing."""
-    masks = [_mask(geometry, shape) for geometry in geometries]
+    boxes = _pixel_boxes(geometries, shape).tolist()
+    not_alone = {*near, *(other for others in near.values() for other in others)}
+    masks = []
+    for number, (geometry, (left, top, right, bottom)) in enumerate(zip(geometries, boxes)):
+        pixels = numbered[top:bottom, left:right] == number + 1
+        alone = number not in not_alone and pixels.any()
+        masks.append(_Mask(top, left, pixels) if alone else _mask(geometry, shape))
     bands: list[int] = []
     layers: list[np.ndarray] = []
     counts: list[int] = []
