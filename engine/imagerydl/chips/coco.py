@@ -59,25 +59,29 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _described(objects: LabelObjects) -> Iterator[dict[str, Any]]:
-    areas = shapely.area(objects.geometries).tolist()
-    for value, geometry, area, box in zip(
-        objects.values.tolist(), objects.geometries, areas, objects.boxes.tolist()
-    ):
-        xmin, ymin, xmax, ymax = box
-        rings = [part.exterior for part in shapely.get_parts(geometry) if part.geom_type == "Polygon"]
-        yield {
-            "category_id": value,
-            "bbox": [_round(n) for n in (xmin, ymin, xmax - xmin, ymax - ymin)],
-            "segmentation": [
-                [_round(n) for n in np.asarray(ring.coords)[:-1].ravel().tolist()] for ring in rings
-            ],
-            "area": _round(area),
-            "iscrowd": 0,
-        }
+    areas = _rounded(shapely.area(objects.geometries)).tolist()
+    boxes = objects.boxes
+    boxes = _rounded(np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])).tolist()
+    outlines = _outlines(objects.geometries)
+    for value, area, box, rings in zip(objects.values.tolist(), areas, boxes, outlines):
+        yield {"category_id": value, "bbox": box, "segmentation": rings, "area": area, "iscrowd": 0}
 
 
-def _round(number: float) -> float:
-    return round(number, 3)
+def _outlines(geometries: np.ndarray) -> list[list[list[float]]]:
+    """For each geometry its outer rings, each as ``[x1, y1, x2, y2, ...]`` without the closing point."""
+    parts, owners = shapely.get_parts(geometries, return_index=True)
+    areal = shapely.get_dimensions(parts) == 2
+    coordinates, rings = shapely.get_coordinates(shapely.get_exterior_ring(parts[areal]), return_index=True)
+    starts = np.flatnonzero(np.diff(rings, prepend=-1))
+    numbers = [ring[:-1].ravel().tolist() for ring in np.split(_rounded(coordinates), starts[1:])]
+    result: list[list[list[float]]] = [[] for _ in geometries]
+    for owner, ring in zip(owners[areal].tolist(), numbers):
+        result[owner].append(ring)
+    return result
+
+
+def _rounded(numbers: np.ndarray) -> np.ndarray:
+    return np.round(numbers, 3)
 
 
 def _image(chip: ChipRecord) -> dict[str, Any]:
