@@ -68,7 +68,7 @@ class BatchInput:
         plain_from: Optional[int] = None,
     ) -> None:
         self.input_range, self.settings = input_range, settings
-        self._varied, self._plain_from = settings, plain_from
+        self._varied, self.plain_from = settings, plain_from
         self._seed = seed
         self._random = torch.Generator()
         self._constants: dict[torch.device, tuple[Tensor, Tensor]] = {}
@@ -77,7 +77,7 @@ class BatchInput:
     def restart(self, epoch: int) -> None:
         """Begin the variations of an epoch: the same ones whenever it is run."""
         self._random.manual_seed(self._seed * 1_000_003 + epoch)
-        plain = self._plain_from is not None and epoch >= self._plain_from
+        plain = self.plain_from is not None and epoch >= self.plain_from
         self.settings = self._varied.crop_only() if plain else self._varied
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

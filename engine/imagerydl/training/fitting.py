@@ -125,10 +125,12 @@ def _fit_once(job: Fit, batch_size: int, reporter: Reporter, span: tuple[float, 
         batches = ChipBatches(
             job.data, job.train, batch_size, settings.seed, lambda: trainer.current_epoch, drop_last=True
         )
+        plain_epoch = job.train_input.plain_from
         plan = Optimisation(
             learning_rate=float(job.work.state["learning_rate"]),
             weight_decay=settings.loss.weight_decay,
             steps=len(batches) * settings.max_epochs,
+            plain_from=None if plain_epoch is None else len(batches) * plain_epoch,
         )
         task = PixelTask(
             job.network, job.loss, job.train_input, job.valid_input, plan, settings.seed, settings.freeze

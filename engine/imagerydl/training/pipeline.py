@@ -113,10 +113,11 @@ def _augmentation(
 
 
 def _plain_from(settings: TrainingSettings) -> Optional[int]:
-    """The epoch from which on the default no longer varies chips."""
+    """The epoch from which on the default no longer varies chips; None in a short training."""
     if settings.augmentation != "DEFAULT":
         return None
-    return settings.max_epochs - round(_PLAIN_SHARE * settings.max_epochs)
+    plain = round(_PLAIN_SHARE * settings.max_epochs)
+    return settings.max_epochs - plain if plain else None
 
 
 def _loss(settings: TrainingSettings, data: TrainingData) -> PixelLoss:
