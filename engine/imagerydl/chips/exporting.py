@@ -76,6 +76,10 @@ class Exporter:
         self._journal = Journal(root / JOURNAL)
         self._skipped: Counter[str] = Counter()
         self._written = 0
+        self._folders = {
+            name: ChipFolder(root / name, name, plan, earlier) for name, earlier in self._earlier.items()
+        }
+        self._layer: Optional[FootprintLayer] = None
 
     def run(self, fingerprint: str, footprints: Optional[Path] = None) -> ExportResult:
         """Write everything.
@@ -94,9 +98,12 @@ class Exporter:
             # What another export left here goes.
             shutil.rmtree(self._root, ignore_errors=True)
         self._root.mkdir(parents=True, exist_ok=True)
+        self._layer = FootprintLayer() if footprints else None
         last = self._journal.open(header)
         done = 0
         if last is not None:
+            for chip in self._journal:
+                self._count(chip)
             done = last.index + 1 - self._first_index
             self._skipped.update(last.skipped)
             self._written = done - self._skipped.total()
@@ -127,7 +134,9 @@ class Exporter:
                     self._skipped[outcome] += 1
                 else:
                     self._written += 1
-                    self._journal.add(replace(outcome, skipped=dict(self._skipped)))
+                    chip = replace(outcome, skipped=dict(self._skipped)) if self._skipped else outcome
+                    self._journal.add(chip)
+                    self._count(chip)
                 self._tell_progress(task.index + 1 - self._first_index)
 
     def _tasks(self, done: int) -> Iterator[Task]:
@@ -168,25 +177,23 @@ class Exporter:
                 f"{self._written} chips are kept in {self._root}: the same export goes on from them."
             )
 
+    def _count(self, chip: ChipRecord) -> None:
+        """Add a note to the sums, in the order of the journal."""
+        if chip.folder not in self._folders:
+            self._folders[chip.folder] = ChipFolder(self._root / chip.folder, chip.folder, self._plan)
+        self._folders[chip.folder].add(chip)
+        if self._layer is not None:
+            self._add_footprint(self._layer, chip)
+
     def _sum_up(self, footprints: Optional[Path]) -> ExportResult:
-        """Go through the notes once for the counts, then write what stands beside the chips."""
-        folders: dict[str, ChipFolder] = {
-            name: ChipFolder(self._root / name, name, self._plan, earlier)
-            for name, earlier in self._earlier.items()
-        }
-        layer = FootprintLayer() if footprints else None
-        for chip in self._journal:
-            if chip.folder not in folders:
-                folders[chip.folder] = ChipFolder(self._root / chip.folder, chip.folder, self._plan)
-            folders[chip.folder].add(chip)
-            if layer is not None:
-                self._add_footprint(layer, chip)
+        """Write what stands beside the chips."""
+        folders = self._folders
         classes = self._classes(folders)
         next_index = self._first_index + self._plan.frames
         for folder in folders.values():
             folder.finish(self._journal, classes, next_index)
-        if layer is not None:
-            layer.write(footprints, self._plan.items[0].grid.crs, classes)
+        if footprints and self._layer is not None:
+            self._layer.write(footprints, self._plan.items[0].grid.crs, classes)
         return ExportResult(self._written, classes, {name: folders[name].count for name in sorted(folders)})
 
     def _add_footprint(self, layer: FootprintLayer, chip: ChipRecord) -> None:

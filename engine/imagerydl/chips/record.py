@@ -15,6 +15,8 @@ from typing import Any, Optional
 
 from ..errors import DataError
 
+_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
 
 @dataclass(frozen=True)
 class ChipRecord:
@@ -50,7 +52,7 @@ class ChipRecord:
 
     def as_line(self) -> str:
         """One line of JSON."""
-        return json.dumps(vars(self), separators=(",", ":"), ensure_ascii=False) + "\n"
+        return _JSON.encode(vars(self)) + "\n"
 
     @classmethod
     def from_line(cls, line: str) -> ChipRecord:
