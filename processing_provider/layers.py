@@ -24,7 +24,7 @@ from qgis.core import (
 from ..engine.imagerydl.errors import ParameterError
 from ..engine.imagerydl.events import Reporter
 from . import compat
-from .materialise import FeatureCopy, OnlineRaster, PlacedRaster
+from .materialise import FeatureCopy, OnlineRaster, OtherwisePlacedRaster
 from .translation import tr
 
 
@@ -68,13 +68,13 @@ def read_raster(
     extent: Optional[Mapping[str, Any]],
     cell_size: Optional[float],
     context: QgsProcessingContext,
-) -> Union[str, OnlineRaster, PlacedRaster]:
+) -> Union[str, OnlineRaster, OtherwisePlacedRaster]:
     """A raster layer as a job input; ``extent`` and ``cell_size`` are used where it is no file."""
     name = raster_file(layer)
     if name is None:
         return OnlineRaster(layer, extent, cell_size, context)
     if layer.crs().isValid() and layer.crs() != layer.dataProvider().crs():
-        return PlacedRaster(layer, name)
+        return OtherwisePlacedRaster(layer, name)
     return name
 
 
@@ -115,7 +115,7 @@ def read_vector(
 
 
 def _is_promise(value: Any) -> bool:
-    return isinstance(value, (OnlineRaster, PlacedRaster, FeatureCopy))
+    return isinstance(value, (OnlineRaster, OtherwisePlacedRaster, FeatureCopy))
 
 
 def count_promises(values: Mapping[str, Any]) -> int:

@@ -63,8 +63,8 @@ def _closed_after(opened: Any) -> Iterator[Any]:
         sip.delete(opened)
 
 
-class PlacedRaster:
-    """A raster file under the CRS that was assigned to its layer in QGIS.
+class OtherwisePlacedRaster:
+    """A raster file whose layer was given another CRS in QGIS: it is read as it is, but not in silence.
 
     Args:
         layer: The layer.
@@ -72,32 +72,24 @@ class PlacedRaster:
     """
 
     def __init__(self, layer: QgsRasterLayer, source: str) -> None:
-        self.name = layer.name()
         self._source = source
-        self._crs = layer.crs()
+        self._warning = tr(
+            "{layer} is shown in {shown}, but its file says {stated}, which is what counts here. "
+            "To change the file use Assign projection, or save the layer."
+        ).format(
+            layer=layer.name(),
+            shown=_crs_name(layer.crs()),
+            stated=_crs_name(layer.dataProvider().crs()),
+        )
 
     def write(self, folder: Path, number: int, reporter: Reporter) -> str:
-        """Write a virtual raster in ``folder`` that states the CRS; its path."""
-        from osgeo import gdal  # comes with QGIS
+        """Nothing to write; the path of the file."""
+        reporter.warning(self._warning)
+        return self._source
 
-        # A folder of its own: the raster keeps its name, by which label tables know it.
-        path = folder / f"raster{number}" / f"{Path(self._source).stem}.vrt"
-        path.parent.mkdir()
-        wkt = self._crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT_PREFERRED)
-        copy = gdal.Translate(str(path), self._source, format="VRT", outputSRS=wkt)
-        if copy is None:
-            raise DataError(
-                tr("{layer} cannot be read ({reason}).").format(
-                    layer=self.name, reason=gdal.GetLastErrorMsg()
-                )
-            )
-        copy.FlushCache()
-        reporter.message(
-            tr("{layer} is taken to be in {crs}, which was assigned to it in QGIS.").format(
-                layer=self.name, crs=self._crs.authid() or self._crs.description()
-            )
-        )
-        return str(path)
+
+def _crs_name(crs: QgsCoordinateReferenceSystem) -> str:
+    return crs.authid() or crs.description() or tr("no coordinate system")
 
 
 class OnlineRaster:
