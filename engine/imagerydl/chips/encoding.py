@@ -134,9 +134,10 @@ class ChipWriter:
     def _write_by_template(self, path: str, data: np.ndarray, grid: Grid, nodata: Optional[float]) -> bool:
         """Write a TIFF like an earlier one; False where that cannot be done."""
         # Label chips of a class differ in their number of bands.
-        kind = (data.shape, data.dtype.str, repr(nodata))
+        kind = (data.shape, data.dtype.str, repr(nodata), grid.is_georeferenced)
         template = self._templates.get(kind)
-        if template is None or not template.fits(data, grid):
+        # Where GDAL's file could not serve as one (other compression, say), it is not asked again.
+        if kind not in self._templates or (template is not None and not template.fits(data, grid)):
             if len(self._templates) >= _TEMPLATES:
                 self._templates.clear()
             template = make_template(data, grid, self._profile(data, grid, nodata))

@@ -1,4 +1,4 @@
-"""The export itself: cut every chip, note it, and sum up the notes when all are written."""
+"""The export itself: cut every chip, note it and count it in, then write what stands beside the chips."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What is noted of each chip when it is written, and the journal these notes are kept in.
 
 The journal makes an interrupted export resumable: a chip counts as written when its note is in it.
-Statistics, ``map.txt`` and footprints are made from the notes, in order, when all chips are written,
-so that a resumed run ends with the same bytes as an unbroken one.
+Statistics, ``map.txt`` and footprints are made from the notes alone and in their order, so that a
+resumed run ends with the same bytes as an unbroken one.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 
+from imagerydl.chips import encoding
 from imagerydl.chips.encoding import TIFF, ChipWriter
 from imagerydl.chips.tiff_template import make_template
 from imagerydl.imagery.grid import Grid
@@ -92,3 +93,15 @@ def test_noise_that_does_not_compress_is_written_all_the_same(tmp_path):
     ChipWriter(TIFF, labels=True).write(str(tmp_path / "a.tif"), noise, grid)
     with rasterio.open(tmp_path / "a.tif") as dataset:
         assert np.array_equal(dataset.read(), noise)
+
+
+def test_a_file_that_cannot_serve_is_made_but_once(tmp_path, monkeypatch):
+    """With another compression every chip is GDAL's own work, and no second file is made for each."""
+    asked = []
+    monkeypatch.setattr(encoding, "make_template", lambda *arguments: asked.append(1))
+    writer = ChipWriter(TIFF.with_options([("COMPRESS", "LZW")]))
+    for step in range(3):
+        writer.write(str(tmp_path / f"{step}.tif"), pixels(1, "uint8", step), place(NORTH_UP))
+        with rasterio.open(tmp_path / f"{step}.tif") as dataset:
+            assert dataset.compression.name == "lzw"
+    assert len(asked) == 1
