@@ -56,6 +56,12 @@ class TrainingError(EngineError):
     code = "training"
 
 
+class TrustError(EngineError):
+    """A model holds code or a pickle, and nobody has agreed to run it."""
+
+    code = "trust"
+
+
 class OutputError(EngineError):
     """An output cannot be written: it exists, the folder is read-only, the disk is full."""
 

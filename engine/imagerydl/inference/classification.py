@@ -173,7 +173,7 @@ def classify(
             pending: deque[Future[None]] = deque()
             for batch in reader.batches(block, block.runs(batch_size)):
                 reporter.check_cancelled()
-                scores = predictor.scores(batch.tiles) if batch.columns else None
+                scores = predictor.scores(batch.tiles, batch.valid) if batch.columns else None
                 pending.append(behind.submit(finisher.take, batch, scores))
                 _report(reporter, batch, tally, total)
                 # One batch behind the model at a time: enough to overlap, and memory stays bounded.

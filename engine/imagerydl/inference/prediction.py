@@ -40,16 +40,16 @@ class Predictor:
         self._excluded = excluded
         self._limit = 0  # tiles that fit the device; 0: not known to be limited
 
-    def scores(self, batch: np.ndarray) -> np.ndarray:
+    def scores(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Scores ``[n, outputs, h, w]``; probabilities where views are averaged."""
-        return self._in_parts(batch, self._averaged if self._average_views else self._competing)
+        return self._in_parts(batch, valid, self._averaged if self._average_views else self._competing)
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """Probabilities of what :meth:`scores` gave, in place."""
         return scores if self._average_views else softmax(scores)
 
-    def _competing(self, batch: np.ndarray) -> np.ndarray:
-        scores = self._model.scores(batch)
+    def _competing(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        scores = self._model.scores(batch, valid)
         if self._excluded is not None:
             self._check_channels(scores)
             scores[:, self._excluded] = -np.inf
@@ -72,13 +72,16 @@ class Predictor:
                 "Check the model's normalisation against the raster's values, or train it again.",
             )
 
-    def _in_parts(self, batch: np.ndarray, run: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    def _in_parts(
+        self, batch: np.ndarray, valid: np.ndarray, run: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
         while True:
             size = min(self._limit or len(batch), len(batch))
             try:
                 if size == len(batch):
-                    return run(batch)
-                return np.concatenate([run(batch[i : i + size]) for i in range(0, len(batch), size)])
+                    return run(batch, valid)
+                parts = (slice(i, i + size) for i in range(0, len(batch), size))
+                return np.concatenate([run(batch[part], valid[part]) for part in parts])
             except MemoryError as error:
                 if size == 1:
                     raise OutOfMemoryError(
@@ -92,13 +95,15 @@ class Predictor:
                     f"{self._limit}. Set batch_size {self._limit} to spare the attempt."
                 )
 
-    def _averaged(self, batch: np.ndarray) -> np.ndarray:
+    def _averaged(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
         total = None
         square = batch.shape[2] == batch.shape[3]
         for turns, flipped in _VIEWS if square else _VIEWS_OF_RECTANGLES:
             view = np.rot90(batch, turns, axes=(2, 3))
             view = np.ascontiguousarray(view[..., ::-1] if flipped else view)
-            result = softmax(self._competing(view))
+            view_valid = np.rot90(valid, turns, axes=(1, 2))
+            view_valid = view_valid[..., ::-1] if flipped else view_valid
+            result = softmax(self._competing(view, view_valid))
             result = result[..., ::-1] if flipped else result
             result = np.rot90(result, -turns, axes=(2, 3))
             if total is None:

@@ -51,7 +51,7 @@ def run_classification(job: Job, reporter: Reporter) -> dict[str, Any]:
         skip_damaged=True,
     ) as source:
         bands = _checked_bands(definition, source, reporter)
-        model = open_pixel_model(definition, job["DEVICE"])
+        model = open_pixel_model(definition, job["DEVICE"], arguments=job["ARGUMENTS"])
         reporter.message(f"{definition.name} runs with {model.description}.")
         tally = _classify(job, reporter, definition, source, bands, model)
         _report(reporter, tally, source)
@@ -93,7 +93,7 @@ def _classify(
             source,
             layout,
             bands,
-            definition.normalisation,
+            model.input.normalisation,
             predictor,
             output,
             reporter,

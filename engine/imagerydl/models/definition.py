@@ -78,6 +78,13 @@ class ModelDefinition:
         return str(value.get("Name", "")) if isinstance(value, Mapping) else str(value)
 
     @property
+    def inference_function(self) -> str:
+        """``InferenceFunction`` as written, where it is a file of its own; "" for Esri's built-in ones."""
+        value = self.raw.get("InferenceFunction", "")
+        is_builtin = not isinstance(value, str) or value.strip().lower().startswith("[functions]")
+        return "" if is_builtin else value.strip()
+
+    @property
     def model_name(self) -> str:
         """``ModelName``: the network ("UNET") or the arcgis.learn class ("UnetClassifier")."""
         return str(self.raw.get("ModelName", ""))

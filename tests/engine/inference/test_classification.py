@@ -15,27 +15,24 @@ from imagerydl.inference import layout as layouts
 from imagerydl.inference.classification import ClassOutput, classify
 from imagerydl.inference.layout import whole_layout
 from imagerydl.inference.prediction import Predictor
-from imagerydl.models.runtimes.protocol import softmax
+from imagerydl.models.runtimes.protocol import PixelModel, softmax
 
 VALUES = np.array([3, 1, 200], dtype=np.uint8)
 WEIGHTS = np.array([[2, -1], [-1, 3], [0, 1]], dtype=np.float32)
 
 
-class PixelByPixel:
+class PixelByPixel(PixelModel):
     """Logits from the pixel alone, in whole numbers: the same wherever the pixel stands."""
 
     device, description, tile_size, outputs = "CPU", "a test", None, 3
 
-    def scores(self, batch):
+    def scores(self, batch, valid):
         first, second = batch[:, :1], batch[:, 1:]
         return first * WEIGHTS[:, 0].reshape(1, 3, 1, 1) + second * WEIGHTS[:, 1].reshape(1, 3, 1, 1)
 
-    def predict(self, batch):
-        return softmax(self.scores(batch))
-
 
 def expected_classes(data, valid):
-    scores = PixelByPixel().scores(data[np.newaxis].astype(np.float32))[0]
+    scores = PixelByPixel().scores(data[np.newaxis].astype(np.float32), valid)[0]
     return np.where(valid, VALUES[scores.argmax(axis=0)], 255)
 
 
@@ -90,8 +87,8 @@ def test_long_tiny_and_many_block_rasters_are_complete(make_raster, tmp_path, he
 class Neighbourhood(PixelByPixel):
     """Looks around: its answer depends on where in a tile a pixel stands."""
 
-    def scores(self, batch):
-        return super().scores(batch + np.roll(batch, (1, 2), axis=(2, 3)) + np.roll(batch, -3, axis=3))
+    def scores(self, batch, valid):
+        return super().scores(batch + np.roll(batch, (1, 2), axis=(2, 3)) + np.roll(batch, -3, axis=3), valid)
 
 
 def test_batch_size_readers_and_column_blocks_change_no_byte(make_raster, tmp_path, monkeypatch):
@@ -156,8 +153,8 @@ def test_cancelling_ends_the_run(make_raster, tmp_path):
 
 def test_a_fault_behind_the_model_ends_the_run(make_raster, tmp_path):
     class Broken(PixelByPixel):
-        def scores(self, batch):
-            return super().scores(batch).astype(object)  # no numbers: fails where they are blended
+        def scores(self, batch, valid):
+            return super().scores(batch, valid).astype(object)  # no numbers: fails where they are blended
 
     with pytest.raises(TypeError):
         run(

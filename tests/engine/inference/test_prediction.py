@@ -5,10 +5,10 @@ import pytest
 
 from imagerydl.errors import ModelError, OutOfMemoryError
 from imagerydl.inference.prediction import Predictor
-from imagerydl.models.runtimes.protocol import softmax
+from imagerydl.models.runtimes.protocol import PixelModel, softmax
 
 
-class Model:
+class Model(PixelModel):
     """Scores are the input's bands; holds ``room`` tiles at a time."""
 
     device, description, tile_size, outputs = "CPU", "a test", None, 2
@@ -16,25 +16,23 @@ class Model:
     def __init__(self, room=1000):
         self.room, self.batches = room, []
 
-    def scores(self, batch):
+    def scores(self, batch, valid):
         if len(batch) > self.room:
             raise MemoryError
         self.batches.append(len(batch))
         return batch * 1
 
-    def predict(self, batch):
-        return softmax(self.scores(batch))
-
 
 BATCH = np.random.default_rng(0).random((16, 2, 4, 4), dtype=np.float32)
+VALID = np.ones((16, 4, 4), dtype=bool)
 
 
 def test_out_of_memory_halves_the_batch_says_so_and_goes_on():
     """P9: the message suggests the batch size that fits."""
     model, said = Model(room=5), []
     predictor = Predictor(model, 2, said.append)
-    np.testing.assert_array_equal(predictor.scores(BATCH), BATCH)
-    np.testing.assert_array_equal(predictor.scores(BATCH), BATCH)
+    np.testing.assert_array_equal(predictor.scores(BATCH, VALID), BATCH)
+    np.testing.assert_array_equal(predictor.scores(BATCH, VALID), BATCH)
     assert model.batches == [4] * 8
     assert len(said) == 2
     assert "batch_size 4" in said[1]
@@ -42,7 +40,7 @@ def test_out_of_memory_halves_the_batch_says_so_and_goes_on():
 
 def test_a_single_tile_that_does_not_fit_is_an_error():
     with pytest.raises(OutOfMemoryError, match="single tile of 4 x 4"):
-        Predictor(Model(room=0), 2, lambda text: None).scores(BATCH)
+        Predictor(Model(room=0), 2, lambda text: None).scores(BATCH, VALID)
 
 
 def test_not_a_number_and_wrong_channels_are_the_models_fault():
@@ -60,16 +58,16 @@ def test_not_a_number_and_wrong_channels_are_the_models_fault():
 def test_views_of_a_model_without_sense_of_direction_average_to_itself(shape):
     batch = np.random.default_rng(1).random(shape, dtype=np.float32)
     predictor = Predictor(Model(), 2, lambda text: None, average_views=True)
-    np.testing.assert_allclose(predictor.scores(batch), softmax(batch.copy()), atol=1e-6)
+    np.testing.assert_allclose(predictor.scores(batch, np.ones_like(batch[:, 0], dtype=bool)), softmax(batch.copy()), atol=1e-6)
 
 
 def test_views_even_out_a_sense_of_direction():
     class Leaning(Model):
-        def scores(self, batch):
+        def scores(self, batch, valid):
             return batch + np.linspace(0, 1, batch.shape[3], dtype=np.float32) * [[[[1]], [[0]]]]
 
     flat = np.zeros((1, 2, 8, 8), np.float32)
-    averaged = Predictor(Leaning(), 2, lambda text: None, average_views=True).scores(flat)
+    averaged = Predictor(Leaning(), 2, lambda text: None, average_views=True).scores(flat, np.ones_like(flat[:, 0], dtype=bool))
     np.testing.assert_allclose(averaged, np.rot90(averaged, axes=(2, 3)), atol=1e-6)
     np.testing.assert_allclose(averaged, averaged[..., ::-1], atol=1e-6)
 
@@ -79,10 +77,10 @@ def test_an_excluded_channel_leaves_the_others_apart_however_certain_it_was(view
     class Certain(Model):
         outputs = 3
 
-        def scores(self, batch):
+        def scores(self, batch, valid):
             return np.concatenate([batch * 0 + 500, batch], axis=1)[:, 1:]
 
     predictor = Predictor(Certain(), 3, lambda text: None, average_views=views, excluded=0)
-    probabilities = predictor.probabilities(predictor.scores(BATCH))
+    probabilities = predictor.probabilities(predictor.scores(BATCH, VALID))
     assert not probabilities[:, 0].any()
     np.testing.assert_allclose(probabilities[:, 1:], softmax(BATCH.copy()), atol=1e-6)

@@ -9,27 +9,47 @@ from typing import Any, Optional
 import numpy as np
 
 from ...errors import ModelError, RuntimeMissingError
+from ..arguments import ModelArgument
+from ..definition import ModelDefinition
+from ..trust import ForeignCode
 from .devices import Device
-from .protocol import looks_like_out_of_memory, softmax, two_channels
+from .options import RunOptions
+from .protocol import ModelInput, PixelModel, looks_like_out_of_memory, two_channels
+
+PACKAGES = {"onnxruntime": "onnxruntime"}
 
 _INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
-class OnnxPixelModel:
+def open_model(definition: ModelDefinition, options: RunOptions) -> PixelModel:
+    """Open the ONNX form of a model; see :mod:`.opening`."""
+    return OnnxPixelModel(definition, options)
+
+
+def model_arguments(definition: ModelDefinition, consent: bool) -> tuple[ModelArgument, ...]:
+    """ONNX models declare none."""
+    return ()
+
+
+def foreign_code(definition: ModelDefinition) -> Optional[ForeignCode]:
+    """ONNX holds a graph of known operators and no code."""
+    return None
+
+
+class OnnxPixelModel(PixelModel):
     """An ONNX network ``[n, bands, h, w] -> [n, channels, h, w]``; see :class:`PixelModel`.
 
     Its output is taken as logits; a single channel is the logit of a binary network.
 
     Args:
-        path: The ``.onnx`` file.
-        bands: Bands it is to be fed.
-        device: Where to run.
-        threads: CPU threads; None for all cores.
+        definition: The model; its :attr:`~ModelDefinition.onnx_file` is what runs.
+        options: Device and threads.
     """
 
-    def __init__(self, path: Path, bands: int, device: Device, threads: Optional[int] = None) -> None:
-        self._path = path
-        self._session, self.device = _open_session(path, device, threads)
+    def __init__(self, definition: ModelDefinition, options: RunOptions) -> None:
+        self._path = path = definition.onnx_file
+        self.input = ModelInput(definition.normalisation)
+        self._session, self.device = _open_session(path, options.device, options.threads)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or inputs[0].type not in _INPUT_TYPES or len(inputs[0].shape) != 4:
             raise ModelError(
@@ -41,6 +61,7 @@ class OnnxPixelModel:
         batch, channels, height, width = (
             side if isinstance(side, int) and side > 0 else None for side in inputs[0].shape
         )
+        bands = len(definition.extract_bands)
         if channels not in (None, bands):
             raise ModelError(
                 f"{path.name} takes {channels} bands and its definition extracts {bands}.",
@@ -57,7 +78,7 @@ class OnnxPixelModel:
 
         return f"ONNX Runtime {onnxruntime.__version__} on {self.device}"
 
-    def scores(self, batch: np.ndarray) -> np.ndarray:
+    def scores(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Run the network; see :meth:`PixelModel.scores`."""
         if self._fixed_batch is None or self._fixed_batch == len(batch):
             return self._run(batch)
@@ -92,10 +113,6 @@ class OnnxPixelModel:
                 "A pixel classifier gives [batch, classes, height, width] of the input's size.",
             )
         return two_channels(scores.astype(np.float32, copy=False))
-
-    def predict(self, batch: np.ndarray) -> np.ndarray:
-        """Probabilities of a normalised batch."""
-        return softmax(self.scores(batch))
 
 
 def _channels(shape: list[Any], path: Path) -> int:

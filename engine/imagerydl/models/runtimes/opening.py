@@ -1,63 +1,127 @@
-"""Which runtime runs a model here."""
+"""Which runtime runs a model here.
+
+A runtime is a module beside this one with
+
+* ``PACKAGES``: modules it imports, each with the name to install it by,
+* ``open_model(definition, options) -> PixelModel``,
+* ``model_arguments(definition, consent) -> tuple[ModelArgument, ...]``: what the model itself declares,
+* ``foreign_code(definition) -> Optional[ForeignCode]``: what runs code when the model is opened.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib import import_module
 from importlib.util import find_spec
-from typing import Optional
+from typing import Any, Optional
 
 from ...errors import ModelDefinitionError, RuntimeMissingError
+from ..arguments import ModelArgument
 from ..definition import ModelDefinition
+from ..trust import ForeignCode
 from .devices import Device, choose_device
+from .options import RunOptions
 from .protocol import PixelModel
 
-_WEIGHTS = ".safetensors"
+#: Runtime of a model file by its extension.
+_BY_SUFFIX = {
+    ".safetensors": "torch",
+    ".pth": "torch",
+    ".pt": "torch",
+    ".pt2": "torch",
+    ".onnx": "onnx",
+    ".h5": "keras",
+    ".hdf5": "keras",
+    ".keras": "keras",
+    ".pb": "tensorflow",
+}
 
 
 def open_pixel_model(
-    definition: ModelDefinition, device: str = "AUTO", threads: Optional[int] = None
+    definition: ModelDefinition,
+    device: str = "AUTO",
+    threads: Optional[int] = None,
+    *,
+    precision: str = "FLOAT32",
+    arguments: Optional[Mapping[str, str]] = None,
+    consent: bool = False,
 ) -> PixelModel:
-    """Open a model where it runs best: PyTorch on CUDA, ONNX Runtime on the CPU.
+    """Open a model with the runtime for it.
 
     Args:
         definition: The model.
         device: ``AUTO``, ``CPU``, ``CUDA`` or ``CUDA:n``.
         threads: CPU threads; None for all.
+        precision: See :class:`RunOptions`.
+        arguments: ``ARGUMENTS`` as given.
+        consent: Whether the user agrees to run code that comes with the model.
 
     Raises:
         ParameterError: If the device is not there.
         ModelDefinitionError: If no runtime here takes this kind of model.
-        RuntimeMissingError: If the library it needs is missing.
+        RuntimeMissingError: If a library it needs is missing.
+        TrustError: If it holds code nobody has agreed to.
         ModelError: If the model does not load.
     """
-    chosen = choose_device(device)
-    weights = definition.model_file if definition.model_file.suffix.lower() == _WEIGHTS else None
-    onnx = definition.onnx_file if find_spec("onnxruntime") else None
-    if weights and definition.is_own and find_spec("torch") and (chosen.kind == "cuda" or onnx is None):
-        from .torch import TorchPixelModel, torch_sees_cuda
-
-        if chosen.kind == "cuda" and not chosen.is_demanded and not torch_sees_cuda():
-            chosen = Device("cpu", is_demanded=False)
-        if chosen.kind == "cuda" or onnx is None:
-            return TorchPixelModel(definition, weights, chosen, threads)
-    if onnx:
-        return _open_onnx(definition, chosen, threads)
-    raise _unusable(definition)
+    options = RunOptions(choose_device(device), threads, precision, dict(arguments or {}), consent)
+    return _ready_runtime(definition, options.device).open_model(definition, options)
 
 
-def _open_onnx(definition: ModelDefinition, device: Device, threads: Optional[int]) -> PixelModel:
-    from .onnx import OnnxPixelModel
+def declared_arguments(definition: ModelDefinition, consent: bool = False) -> tuple[ModelArgument, ...]:
+    """The arguments a model declares beside those that every run has.
 
-    return OnnxPixelModel(definition.onnx_file, len(definition.extract_bands), device, threads)
+    Raises:
+        As :func:`open_pixel_model`.
+    """
+    return _ready_runtime(definition, choose_device("CPU")).model_arguments(definition, consent)
 
 
-def _unusable(definition: ModelDefinition) -> Exception:
+def foreign_code(definition: ModelDefinition) -> Optional[ForeignCode]:
+    """What runs code when the model is opened; None where nothing does."""
+    return _runtime(runtime_name(definition, choose_device("CPU"))).foreign_code(definition)
+
+
+def runtime_name(definition: ModelDefinition, device: Device) -> str:
+    """The runtime that takes a model: by who saved it, its inference function, and its file.
+
+    Raises:
+        ModelDefinitionError: If none does.
+    """
+    if definition.is_arcgis_learn:
+        return "arcgis_learn"
+    if definition.inference_function:
+        return "raster_function"
     suffix = definition.model_file.suffix.lower()
-    if definition.onnx_file or (suffix == _WEIGHTS and definition.is_own):
-        return RuntimeMissingError(
-            f"{definition.model_file.name} needs PyTorch or ONNX Runtime, and neither is installed.",
+    name = "tensorflow" if definition.model_file.is_dir() else _BY_SUFFIX.get(suffix)
+    if name is None:
+        raise ModelDefinitionError(
+            f"{definition.name} names {definition.model_file.name}, which is no model file that runs here.",
+            f"Model files end with {', '.join(_BY_SUFFIX)}, or are a TensorFlow SavedModel folder.",
+        )
+    # The same network as ONNX is the faster one on a processor; PyTorch is, on a graphics card.
+    if name == "torch" and definition.onnx_file and find_spec("onnxruntime"):
+        has_torch = bool(find_spec("torch"))
+        if not has_torch or device.kind == "cpu" or not (device.is_demanded or _torch_sees_cuda()):
+            return "onnx"
+    return name
+
+
+def _torch_sees_cuda() -> bool:
+    from .torch import torch_sees_cuda
+
+    return torch_sees_cuda()
+
+
+def _runtime(name: str) -> Any:
+    return import_module("." + name, __package__)
+
+
+def _ready_runtime(definition: ModelDefinition, device: Device) -> Any:
+    runtime = _runtime(runtime_name(definition, device))
+    missing = [package for module, package in runtime.PACKAGES.items() if find_spec(module) is None]
+    if missing:
+        raise RuntimeMissingError(
+            f"{definition.name} needs {' and '.join(missing)}, which is not installed.",
             "Run the tool Set Up Deep Learning Runtime.",
         )
-    return ModelDefinitionError(
-        f"{definition.name} names {definition.model_file.name}, which this tool does not run.",
-        "Models trained here (.safetensors) and ONNX models (.onnx) run.",
-    )
+    return runtime

@@ -2,44 +2,103 @@
 
 from __future__ import annotations
 
-from typing import Optional, Protocol
+from dataclasses import dataclass
+from enum import Enum
+from typing import Optional
 
 import numpy as np
 
+from ..normalisation import Normalisation
 
-class PixelModel(Protocol):
-    """A network that gives every pixel of a tile one score per output channel.
+
+class Gives(Enum):
+    """What the numbers mean that a network gives for a pixel."""
+
+    #: Any scores whose softmax is the probability.
+    LOGITS = "logits"
+    #: Probabilities; the largest is the class.
+    PROBABILITIES = "probabilities"
+    #: One channel: the value to write, decided by the model itself. Nothing is blended.
+    VALUES = "values"
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """What a model is fed with.
+
+    Attributes:
+        normalisation: From raw pixel values to its input; None where it takes raw values.
+        blank: Raw value put where there is no picture, before normalisation; None for 0 after it, which
+            is the mean of most normalised imagery.
+        mirrored: Whether imagery is mirrored beyond the raster's border; otherwise that is blank.
+    """
+
+    normalisation: Optional[Normalisation] = None
+    blank: Optional[float] = None
+    mirrored: bool = True
+
+
+class PixelModel:
+    """A network that gives every pixel of a tile one score per output channel. Subclass it.
 
     Attributes:
         outputs: Number of output channels; a network with a single (binary) one counts as two,
             background first. 0 where only running it can tell.
         device: Where it runs: "CPU", "CUDA:0"...
         description: Runtime, device and threads, as a phrase for messages.
-        tile_size: (height, width) it is bound to; None where it takes any.
+        input: What it is fed with.
+        gives: What its scores mean.
+        tile_size: (height, width) it is bound to, margin included; None where it takes any.
+        margin: Pixels along each border of a tile for which it gives nothing.
+        blends: Whether neighbouring tiles overlap by the padding and are blended; otherwise the padding
+            is cut off and tiles touch.
+        class_values: Class value of each output channel, where the model knows better than the
+            definition.
+        never: Output channels that must not win.
+        pixel_type: For ``VALUES``, the numpy name of the pixel type they are written in.
     """
 
     outputs: int
     device: str
     description: str
-    tile_size: Optional[tuple[int, int]]
+    input: ModelInput = ModelInput()
+    gives: Gives = Gives.LOGITS
+    tile_size: Optional[tuple[int, int]] = None
+    margin: int = 0
+    blends: bool = True
+    class_values: Optional[tuple[int, ...]] = None
+    never: frozenset[int] = frozenset()
+    pixel_type: str = ""
 
-    def scores(self, batch: np.ndarray) -> np.ndarray:
+    def scores(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Run the network.
 
         Args:
-            batch: Normalised float32 ``[n, bands, h, w]``.
+            batch: Input as :attr:`input` says, float32 ``[n, bands, h, w]``.
+            valid: ``[n, h, w]``, True where the raster has a value.
 
         Returns:
-            Logits, float32 ``[n, outputs, h, w]``: the channel with the largest one is the class,
-            and their softmax is the probability. The array is the caller's to change.
+            Float32 ``[n, outputs, h - 2 * margin, w - 2 * margin]``, in the meaning of :attr:`gives`
+            (for ``VALUES`` one channel of :attr:`pixel_type`). The array is the caller's to change.
 
         Raises:
             MemoryError: If the device has no room for the batch; a smaller one may fit.
             ModelError: If the network cannot run on it or gives something else.
         """
+        raise NotImplementedError
 
-    def predict(self, batch: np.ndarray) -> np.ndarray:
-        """Probabilities ``[n, outputs, h, w]`` of a normalised batch, in one call."""
+    def predict(self, batch: np.ndarray, valid: Optional[np.ndarray] = None) -> np.ndarray:
+        """Probabilities ``[n, outputs, h, w]`` of a batch, in one call; all of it valid unless given."""
+        whole = np.ones((len(batch), *batch.shape[2:]), dtype=bool) if valid is None else valid
+        scores = self.scores(batch, whole)
+        return softmax(scores) if self.gives is Gives.LOGITS else scores
+
+    def fitting_batch(self, size: int) -> int:
+        """The number of tiles, at most ``size``, that the model can take together."""
+        return size
+
+    def close(self) -> None:
+        """Release what it holds."""
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

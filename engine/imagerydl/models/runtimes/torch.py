@@ -8,9 +8,29 @@ from typing import Any, Optional
 import numpy as np
 
 from ...errors import ModelError, RuntimeMissingError
+from ..arguments import ModelArgument
 from ..definition import ModelDefinition
+from ..trust import ForeignCode
 from .devices import Device
-from .protocol import looks_like_out_of_memory, softmax, two_channels
+from .options import RunOptions
+from .protocol import ModelInput, PixelModel, looks_like_out_of_memory, two_channels
+
+PACKAGES = {"torch": "torch", "safetensors": "safetensors"}
+
+
+def open_model(definition: ModelDefinition, options: RunOptions) -> PixelModel:
+    """Open a PyTorch model; see :mod:`.opening`."""
+    return TorchPixelModel(definition, options)
+
+
+def model_arguments(definition: ModelDefinition, consent: bool) -> tuple[ModelArgument, ...]:
+    """PyTorch models declare none."""
+    return ()
+
+
+def foreign_code(definition: ModelDefinition) -> Optional[ForeignCode]:
+    """Safetensors hold no code."""
+    return None
 
 
 def torch_sees_cuda() -> bool:
@@ -20,30 +40,28 @@ def torch_sees_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-class TorchPixelModel:
+class TorchPixelModel(PixelModel):
     """A network from the registry with its trained weights; see :class:`PixelModel`.
 
     Args:
         definition: The model; its parameters say how the network is built.
-        weights: The ``.safetensors`` file.
-        device: Where to run.
-        threads: CPU threads; None for PyTorch's own choice.
+        options: Device and threads.
     """
 
-    tile_size = None
-
-    def __init__(
-        self, definition: ModelDefinition, weights: Path, device: Device, threads: Optional[int] = None
-    ) -> None:
+    def __init__(self, definition: ModelDefinition, options: RunOptions) -> None:
         import torch
 
+        weights, device = definition.model_file, options.device
+        if device.kind == "cuda" and not device.is_demanded and not torch_sees_cuda():
+            device = Device("cpu", is_demanded=False)
+        self.input = ModelInput(definition.normalisation)
         if device.kind == "cuda" and not torch.cuda.is_available():
             raise RuntimeMissingError(
                 f"DEVICE is {device.name}, but the installed PyTorch does not run on it.",
                 "Set up the runtime with CUDA, or use AUTO or CPU.",
             )
-        if threads:
-            torch.set_num_threads(threads)
+        if options.threads:
+            torch.set_num_threads(options.threads)
         self._name = weights.name
         self._torch_device = torch.device(device.kind, device.index if device.kind == "cuda" else None)
         self.outputs = max(len(definition.output_values), 2)  # a binary network counts as two
@@ -64,7 +82,7 @@ class TorchPixelModel:
             return f"PyTorch {torch.__version__} on {self.device} ({card})"
         return f"PyTorch {torch.__version__} on CPU ({torch.get_num_threads()} threads)"
 
-    def scores(self, batch: np.ndarray) -> np.ndarray:
+    def scores(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Run the network; see :meth:`PixelModel.scores`."""
         import torch
 
@@ -90,10 +108,6 @@ class TorchPixelModel:
                 "Check that the model fits its definition.",
             )
         return scores
-
-    def predict(self, batch: np.ndarray) -> np.ndarray:
-        """Probabilities of a normalised batch."""
-        return softmax(self.scores(batch))
 
 
 def _load_network(definition: ModelDefinition, weights: Path) -> Any:
