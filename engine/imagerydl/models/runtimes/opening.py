@@ -16,8 +16,10 @@ from importlib.util import find_spec
 from typing import Any, Optional
 
 from ...errors import ModelDefinitionError, RuntimeMissingError
+from ...events import Reporter
 from ..arguments import ModelArgument
 from ..definition import ModelDefinition
+from ..raster_functions.builtin import check_builtin, is_written_by_arcgis_learn
 from ..trust import ForeignCode
 from .devices import Device, choose_device
 from .options import RunOptions
@@ -45,6 +47,7 @@ def open_pixel_model(
     precision: str = "FLOAT32",
     arguments: Optional[Mapping[str, str]] = None,
     consent: bool = False,
+    reporter: Optional[Reporter] = None,
 ) -> PixelModel:
     """Open a model with the runtime for it.
 
@@ -55,6 +58,7 @@ def open_pixel_model(
         precision: See :class:`RunOptions`.
         arguments: ``ARGUMENTS`` as given.
         consent: Whether the user agrees to run code that comes with the model.
+        reporter: Hears what the model has to say; nobody where None.
 
     Raises:
         ParameterError: If the device is not there.
@@ -63,7 +67,9 @@ def open_pixel_model(
         TrustError: If it holds code nobody has agreed to.
         ModelError: If the model does not load.
     """
-    options = RunOptions(choose_device(device), threads, precision, dict(arguments or {}), consent)
+    options = RunOptions(
+        choose_device(device), threads, precision, dict(arguments or {}), consent, reporter or Reporter()
+    )
     return _ready_runtime(definition, options.device).open_model(definition, options)
 
 
@@ -87,10 +93,12 @@ def runtime_name(definition: ModelDefinition, device: Device) -> str:
     Raises:
         ModelDefinitionError: If none does.
     """
-    if definition.is_arcgis_learn:
+    function = definition.inference_function
+    if definition.is_arcgis_learn and (not function or is_written_by_arcgis_learn(function)):
         return "arcgis_learn"
-    if definition.inference_function:
+    if function:
         return "raster_function"
+    check_builtin(definition)
     suffix = definition.model_file.suffix.lower()
     name = "tensorflow" if definition.model_file.is_dir() else _BY_SUFFIX.get(suffix)
     if name is None:
