@@ -37,7 +37,7 @@ class BlockConfiguration:
 
     @classmethod
     def read(
-        cls, name: str, answer: Any, values: Mapping[str, str], image_size: tuple[int, int]
+        cls, name: str, answer: Any, values: Mapping[str, str], image_size: Optional[tuple[int, int]]
     ) -> BlockConfiguration:
         """Read what ``getConfiguration`` gave.
 
@@ -45,7 +45,8 @@ class BlockConfiguration:
             name: File name of the function, for messages.
             answer: What it gave; None where it has no such method.
             values: What it was called with.
-            image_size: (height, width) of the model's tiles, where the function says nothing.
+            image_size: (height, width) of the model's tiles, for a function that says nothing; None where
+                the definition does not say either.
 
         Raises:
             ModelError: If the answer is no dictionary, or has no usable value for a key.
@@ -59,6 +60,16 @@ class BlockConfiguration:
         padding = _whole(name, said, "padding", values.get("padding") or 0)
         if padding < 0:
             raise ModelError(f"getConfiguration of {name} gives a padding of {padding}.", "Give 0 or more.")
+        if image_size is None:
+            if said.get("tx") is None or said.get("ty") is None:
+                raise ModelError(
+                    f"getConfiguration of {name} gives no tx and ty, and the definition states no size.",
+                    "Add ImageWidth and ImageHeight to the definition.",
+                )
+            image_size = (
+                _whole(name, said, "ty", 0) + 2 * padding,
+                _whole(name, said, "tx", 0) + 2 * padding,
+            )
         inner = (
             _whole(name, said, "ty", image_size[0] - 2 * padding),
             _whole(name, said, "tx", image_size[1] - 2 * padding),

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Optional
@@ -47,13 +47,22 @@ class Host:
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Be in these surroundings."""
-        with _TURN, removed_numpy_names(), self._imports(), self._environment(), self._builtin_arcpy():
+        with _TURN, ExitStack() as surroundings:
+            for part in (
+                removed_numpy_names(),
+                self._imports(),
+                self._environment(),
+                self._builtin_arcpy(),
+                # The command line's stdout is its result; what a function prints is not.
+                redirect_stdout(sys.stderr),
+            ):
+                surroundings.enter_context(part)
             yield
 
     @contextmanager
     def _imports(self) -> Iterator[None]:
         path, hook = list(sys.path), path_hook(self._folders)
-        hidden = {name: module for name, module in sys.modules.items() if self._is_own_name(name)}
+        hidden = {name: sys.modules[name] for name in self._names_of_others()}
         for name in hidden:
             del sys.modules[name]
         others = set(sys.modules)
@@ -78,9 +87,13 @@ class Host:
             sys.path_hooks.remove(hook)
             forget_finders(self._folders)
 
-    def _is_own_name(self, name: str) -> bool:
-        """Whether a module of this name must not be another one's while the function runs."""
-        return name in self._modules or name.partition(".")[0] in self._tops
+    def _names_of_others(self) -> set[str]:
+        """Modules loaded now that would stand in for the function's own."""
+        names = {name for name in (*self._modules, *self._tops) if name in sys.modules}
+        packages = tuple(f"{name}." for name in names & self._tops)
+        if not packages:  # mostly: and thousands of modules may be loaded
+            return names
+        return names | {name for name in list(sys.modules) if name.startswith(packages)}
 
     @contextmanager
     def _environment(self) -> Iterator[None]:

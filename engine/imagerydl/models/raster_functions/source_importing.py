@@ -41,16 +41,15 @@ def lies_in(module: Optional[ModuleType], folders: Sequence[Path]) -> bool:
     """Whether a module (or namespace package) was imported through :func:`path_hook`."""
     origin = getattr(module, "__file__", None)
     places = [origin] if origin else [str(place) for place in getattr(module, "__path__", ())]
-    return any(_is_below(place, folder) for place in places for folder in folders)
+    return any(_are_below(folders, place) for place in places)
 
 
 def forget_finders(folders: Sequence[Path]) -> None:
     """Make the import system look at these folders anew."""
-    for entry in list(sys.path_importer_cache):
-        if any(_is_below(entry, folder) for folder in folders):
-            del sys.path_importer_cache[entry]
+    starts = tuple(f"{folder}{os.sep}" for folder in folders)
+    for entry in [entry for entry in list(sys.path_importer_cache) if f"{entry}{os.sep}".startswith(starts)]:
+        del sys.path_importer_cache[entry]
 
 
-def _is_below(place: str, folder: Path) -> bool:
-    # As text: asked for every loaded module at every block.
-    return place == str(folder) or place.startswith(str(folder) + os.sep)
+def _are_below(folders: Sequence[Path], place: str) -> bool:
+    return f"{place}{os.sep}".startswith(tuple(f"{folder}{os.sep}" for folder in folders))

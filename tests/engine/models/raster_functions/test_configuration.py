@@ -58,3 +58,9 @@ def test_a_range_that_nobody_has_filled_in_is_none(unfilled):
 def test_an_answer_that_cannot_be_used_is_named(answer, said):
     with pytest.raises(ModelError, match=f"getConfiguration of Mine.py .*{said}"):
         read(answer)
+
+
+def test_blocks_without_any_size_are_refused():
+    assert read({"tx": 30, "ty": 20, "padding": 2}, size=None).outer == (24, 34)
+    with pytest.raises(ModelError, match="no tx and ty, and the definition states no size"):
+        read({"tx": 30}, size=None)

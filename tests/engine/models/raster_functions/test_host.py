@@ -159,3 +159,8 @@ def test_what_arcpy_does_not_have_here_is_named():
         _ = arcpy.env.workspace
     with pytest.raises(AttributeError, match=r"arcpy\.env\.cellSize"):
         arcpy.env.cellSize = 3
+
+
+def test_what_a_function_prints_is_not_the_programs_output(tmp_path, capsys):
+    load(tmp_path / "a", "print('importing')\nclass Mine:\n    def updatePixels(self): print('x')\n")
+    assert capsys.readouterr() == ("", "importing\n")
