@@ -109,10 +109,11 @@ class OutputInfo:
                 f"updateRasterInfo of {name} gives {type(info).__name__} as output_info.",
                 "It must be a dictionary.",
             )
+        pixel_type = _pixel_type(name, info.get("pixelType"))
         return cls(
-            _pixel_type(name, info.get("pixelType")),
+            pixel_type,
             _count(name, info.get("bandCount", 1)),
-            _nodata(name, info.get("noData")),
+            _nodata(name, info.get("noData"), np.dtype(pixel_type)),
             class_table(name, info.get("rasterAttributeTable")),
         )
 
@@ -176,12 +177,21 @@ def _count(name: str, written: Any) -> int:
     return count
 
 
-def _nodata(name: str, written: Union[float, Sequence[float], np.ndarray, None]) -> Optional[float]:
+def _nodata(
+    name: str, written: Union[float, Sequence[float], np.ndarray, None], dtype: np.dtype
+) -> Optional[float]:
+    """The no-data value of the first band; None where no pixel of this type can have it."""
     if isinstance(written, (list, tuple, np.ndarray)):
         written = written[0] if len(written) else None
+    if written is None:
+        return None
     try:
-        return None if written is None else float(written)
+        value = float(written)
     except (TypeError, ValueError) as error:
         raise ModelError(
             f"updateRasterInfo of {name} gives {written!r} as noData.", "Give a number."
         ) from error
+    if dtype.kind == "f":
+        return value
+    fits = value.is_integer() and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
+    return int(value) if fits else None

@@ -9,6 +9,7 @@ from typing import Optional, Union
 import numpy as np
 
 from ...labels.classes import ClassSchema
+from ..arguments import ModelArgument
 from ..normalisation import Normalisation
 
 #: Column and row of a tile's upper left pixel on its raster, margin included: negative beyond the border.
@@ -93,6 +94,8 @@ class PixelModel:
             better than the definition.
         data_range: Range that pixel values are brought to before they reach the model, linearly from the
             smallest and largest value of the raster; None where they stay as they are.
+        arguments: What the model itself declares, for those who have opened it anyway; opening it twice may
+            mean loading it twice.
         wants_positions: Whether :meth:`scores` is to be called with the positions of the tiles.
     """
 
@@ -111,6 +114,7 @@ class PixelModel:
     classes: Optional[ClassSchema] = None
     extract_bands: Optional[tuple[Union[int, str], ...]] = None
     data_range: Optional[tuple[float, float]] = None
+    arguments: tuple[ModelArgument, ...] = ()
     wants_positions: bool = False
 
     def begin(self, scene: Scene) -> None:

@@ -82,6 +82,7 @@ class RasterFunctionModel(PixelModel):
                     "Use the tool for what it does: Detect Objects where it has vectorize.",
                 )
             self._parameters = _parameters(self._function)
+            self.arguments = self._parameters.arguments
             self._configure(definition, options)
             self._begin(None)
         except BaseException:
@@ -175,7 +176,14 @@ class RasterFunctionModel(PixelModel):
         pixels = output_pixels(self._name, answer, inner, bands)
         mask = output_mask(self._name, answer, inner)
         asked = valid[margin : margin + inner[0], margin : margin + inner[1]]
-        typed = self._typed(pixels, mask & asked)
+        counts = mask & asked
+        typed = self._typed(pixels, counts)
+        if self._output.nodata is None and (typed[counts] == self.no_value).any():
+            raise ModelError(
+                f"updatePixels of {self._name} gives the value {self.no_value}, which stands for no data in "
+                f"{self.pixel_type}.",
+                "Announce a larger pixelType in updateRasterInfo, or a noData value that is no class.",
+            )
         typed[~mask & asked] = self.no_value
         return typed
 

@@ -63,7 +63,7 @@ def classify(model, image, valid=None, transform=(2.0, 0.0, 100.0, 0.0, -2.0, 90
 
 
 def bytes_image(height, width, bands=2, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (bands, height, width), dtype=np.uint8)
+    return np.random.default_rng(seed).integers(0, 255, (bands, height, width), dtype=np.uint8)
 
 
 def neighbourhood_classes(image, reach=2, modulus=5):
@@ -239,6 +239,10 @@ def test_a_range_the_function_asks_for_is_passed_on(write_function):
             "return {'output_pixels': pixels[0] + pixels[7]}",
             r"failed in updatePixels \(line 9 of Bare\.py\): Ind",
         ),
+        (
+            "return {'output_pixels': pixels[0] * 0 + 255}",
+            r"the value 255, which stands for no data in uint8",
+        ),
         ("raise SystemExit(3)", r"Bare\.py failed in updatePixels .*SystemExit: 3"),
         ("import arcpy; arcpy.sa.Slope(pixels)", r"arcpy\.sa is not available outside ArcGIS"),
     ],
@@ -337,7 +341,9 @@ def test_a_function_among_everything_else_is_refused(write_function):
 
 def test_the_dialogs_arguments_are_the_functions_own(town):
     """P12, W16: names, types, defaults and choices come from getParameterInfo."""
-    arguments = opening.declared_arguments(load_definition(town()), consent=True)
+    emd = town()
+    arguments = opening.declared_arguments(load_definition(emd), consent=True)
+    assert open_function(emd).arguments == arguments
     assert [(a.name, a.kind, a.default) for a in arguments] == [
         ("padding", "number", "2"),
         ("batch_size", "number", "4"),

@@ -113,6 +113,15 @@ def test_distutils_is_replaced_where_python_has_none():
     assert (truth("Yes"), truth("off")) == (1, 0)
 
 
+def test_a_function_that_imports_distutils_finds_what_it_needs(tmp_path):
+    source = (
+        "from distutils.version import LooseVersion\n"
+        "class Mine:\n"
+        "    def told(self): return LooseVersion('1.10') > LooseVersion('1.9')\n"
+    )
+    assert load(tmp_path / "a", source).call("told")
+
+
 def test_compiled_code_beside_a_source_is_not_run(tmp_path):
     """Consent is for the source; a cache could hold anything."""
     folder = tmp_path / "a"

@@ -62,7 +62,9 @@ def test_a_table_that_cannot_be_read_is_named(broken):
     ("info", "expected"),
     [
         ({"pixelType": "u1"}, ("uint8", 1, None, 255)),
-        ({"pixelType": "i4", "noData": (-1,)}, ("int32", 1, -1.0, -1.0)),
+        ({"pixelType": "i4", "noData": (-1,)}, ("int32", 1, -1, -1)),
+        ({"pixelType": "u1", "noData": -9999.0}, ("uint8", 1, None, 255)),
+        ({"pixelType": "f4", "noData": [-9999]}, ("float32", 1, -9999.0, -9999.0)),
         ({"pixelType": "t4", "bandCount": 2}, ("uint8", 2, None, 255)),
     ],
 )
