@@ -17,6 +17,18 @@ from .source_importing import SourceLoader
 #: Packages that come with ArcGIS only.
 _OF_ARCGIS = ("arcpy", "arcgis", "arcgisscripting")
 
+#: What to install for a module, where that has another name.
+_INSTALLED_AS = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+
+#: Modules that Esri's own functions have beside them.
+_BESIDE = ("attribute_table", "features", "fields", "prf_utils")
+
 
 class RasterFunction:
     """An instance of the class in a raster function's file.
@@ -62,14 +74,23 @@ class RasterFunction:
 
     def _told(self, what: str, error: BaseException) -> BaseException:
         if isinstance(error, ImportError) and (missing := _missing_package(error)):
-            if missing.partition(".")[0] in _OF_ARCGIS:
+            top = missing.partition(".")[0]
+            if top in _OF_ARCGIS:
                 return RuntimeMissingError(
                     f"{self.name} needs {missing}, which only ArcGIS has.",
                     "Run it in ArcGIS, or have its author do without that package.",
                 )
+            if top in _BESIDE:
+                return ModelDefinitionError(
+                    f"{self.name} needs {top}.py, which does not lie beside it.",
+                    f"Put it into {self._path.parent}.",
+                )
+            package = _INSTALLED_AS.get(top, top)
             return RuntimeMissingError(
-                f"{self.name} needs the Python package {missing!r}, which is not installed.",
-                f"Install it into the engine's Python, {sys.executable}.",
+                f"{self.name} needs the Python package {package!r}, which is not installed (it imports "
+                f"{missing}).",
+                f'Install it with: uv pip install --python "{sys.executable}" {package}. If it belongs to the '
+                f"model, put it beside {self.name}.",
             )
         if looks_like_out_of_memory(error):
             return MemoryError(f"{self.name}: {error}")

@@ -114,7 +114,7 @@ class RasterFunctionModel(PixelModel):
             )
         result = np.empty((len(batch), 1, *self._blocks.inner), dtype=self.pixel_type)
         for index, block in enumerate(batch):
-            result[index, 0] = self._run(block, valid[index], positions[index] if positions else None)
+            result[index, 0] = self._run(block, valid[index], None if positions is None else positions[index])
         return result
 
     def close(self) -> None:
@@ -160,7 +160,7 @@ class RasterFunctionModel(PixelModel):
 
     def _run(self, block: np.ndarray, valid: np.ndarray, position: Optional[Position]) -> np.ndarray:
         margin, inner, bands = self.margin, self._blocks.inner, self._output.bands
-        if self._scene and position:
+        if self._scene and position is not None:
             scene, (column, row) = self._scene, position
         else:
             scene, (column, row) = self._lone_scene(block.dtype.name), (-margin, -margin)

@@ -264,6 +264,12 @@ def test_a_function_without_memory_says_so_to_the_pipeline(write_function):
     ("source", "error", "said"),
     [
         ("import no_such_package", RuntimeMissingError, "'no_such_package', which is not installed"),
+        ("import cv2_missing.part", RuntimeMissingError, r"\(it imports cv2_missing"),
+        (
+            "import prf_utils",
+            ModelDefinitionError,
+            r"Odd\.py needs prf_utils\.py, which does not lie beside it",
+        ),
         ("from arcgis.learn import UnetClassifier", RuntimeMissingError, "which only ArcGIS has"),
         ("from arcpy.ia import Raster", RuntimeMissingError, "arcpy.ia, which only ArcGIS has"),
         ("def broken(:", ModelError, r"import \(line 1 of Odd\.py\): SyntaxError"),
