@@ -87,10 +87,9 @@ class RasterFunction:
                 )
             package = _INSTALLED_AS.get(top, top)
             return RuntimeMissingError(
-                f"{self.name} needs the Python package {package!r}, which is not installed (it imports "
-                f"{missing}).",
-                f'Install it with: uv pip install --python "{sys.executable}" {package}. If it belongs to the '
-                f"model, put it beside {self.name}.",
+                f"{self.name} imports {missing}: the Python package {package!r} is not installed.",
+                f'Install it with: uv pip install --python "{sys.executable}" {package}. If it belongs to '
+                f"the model, put it beside {self.name}.",
             )
         if looks_like_out_of_memory(error):
             return MemoryError(f"{self.name}: {error}")

@@ -19,7 +19,7 @@ from typing import Optional
 
 from ...events import Reporter
 from .arcpy_stand_in import ArcpyStandIn
-from .old_names import removed_modules, removed_numpy_names
+from .old_names import old_numpy, removed_modules
 from .source_importing import forget_finders, lies_in, path_hook
 
 # What a function sees is the process's, so functions take turns.
@@ -49,7 +49,7 @@ class Host:
         """Be in these surroundings."""
         with _TURN, ExitStack() as surroundings:
             for part in (
-                removed_numpy_names(),
+                old_numpy(),
                 self._imports(),
                 self._environment(),
                 self._builtin_arcpy(),

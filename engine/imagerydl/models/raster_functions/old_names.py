@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
@@ -34,20 +34,32 @@ _NUMPY: dict[str, Any] = {
     "round_": np.round,
 }
 
+_STRICT_ARRAY = np.array
+
 _TRUE, _FALSE = ("y", "yes", "t", "true", "on", "1"), ("n", "no", "f", "false", "off", "0")
 
 
 @contextmanager
-def removed_numpy_names() -> Iterator[None]:
-    """Give numpy its old names for a while, those that it does not have."""
+def old_numpy() -> Iterator[None]:
+    """Give numpy its old names for a while, those that it does not have, and its old ``copy=False``."""
     absent = _absent_numpy_names()
     for name in absent:
         setattr(np, name, _NUMPY[name])
+    is_strict = int(np.__version__.partition(".")[0]) >= 2
+    if is_strict:
+        np.array = _array
     try:
         yield
     finally:
         for name in absent:
             delattr(np, name)
+        if is_strict:
+            np.array = _STRICT_ARRAY
+
+
+def _array(*arguments: Any, copy: Optional[bool] = True, **named: Any) -> np.ndarray:
+    """``numpy.array`` where ``copy=False`` means as it did before numpy 2: only if there is need."""
+    return _STRICT_ARRAY(*arguments, copy=None if copy is False else copy, **named)
 
 
 @cache

@@ -263,8 +263,8 @@ def test_a_function_without_memory_says_so_to_the_pipeline(write_function):
 @pytest.mark.parametrize(
     ("source", "error", "said"),
     [
-        ("import no_such_package", RuntimeMissingError, "'no_such_package', which is not installed"),
-        ("import cv2_missing.part", RuntimeMissingError, r"\(it imports cv2_missing"),
+        ("import no_such_package", RuntimeMissingError, "package 'no_such_package' is not installed"),
+        ("import cv2_missing.part", RuntimeMissingError, r"Odd\.py imports cv2_missing: .* 'cv2_missing'"),
         (
             "import prf_utils",
             ModelDefinitionError,

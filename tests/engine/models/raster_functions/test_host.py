@@ -105,6 +105,20 @@ def test_names_numpy_has_dropped_are_there_while_the_function_runs(tmp_path):
     assert "float" not in vars(np)
 
 
+def test_a_copy_is_made_where_it_is_needed_and_only_there(tmp_path):
+    """numpy 2 refuses what published functions do in their first line."""
+    source = (
+        "import numpy as np\n"
+        "class Mine:\n"
+        "    def told(self, block):\n"
+        "        return np.array(block, dtype='f4', copy=False), np.array(block, copy=False) is block\n"
+    )
+    array = np.array
+    converted, is_same = load(tmp_path / "a", source).call("told", np.ones(2, np.uint8))
+    assert (converted.dtype, is_same) == (np.float32, True)
+    assert np.array is array
+
+
 def test_distutils_is_replaced_where_python_has_none():
     modules = distutils_modules()
     loose, truth = modules["distutils.version"].LooseVersion, modules["distutils.util"].strtobool
