@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import Any, Optional
 
 from ...errors import ModelDefinitionError, RuntimeMissingError
+from ...events import Reporter
 from ..arguments import ModelArgument
 from ..definition import ModelDefinition
 from ..trust import ForeignCode
@@ -45,6 +46,7 @@ def open_pixel_model(
     precision: str = "FLOAT32",
     arguments: Optional[Mapping[str, str]] = None,
     consent: bool = False,
+    reporter: Optional[Reporter] = None,
 ) -> PixelModel:
     """Open a model with the runtime for it.
 
@@ -55,6 +57,7 @@ def open_pixel_model(
         precision: See :class:`RunOptions`.
         arguments: ``ARGUMENTS`` as given.
         consent: Whether the user agrees to run code that comes with the model.
+        reporter: Hears what the model has to say; nobody where None.
 
     Raises:
         ParameterError: If the device is not there.
@@ -63,7 +66,9 @@ def open_pixel_model(
         TrustError: If it holds code nobody has agreed to.
         ModelError: If the model does not load.
     """
-    options = RunOptions(choose_device(device), threads, precision, dict(arguments or {}), consent)
+    options = RunOptions(
+        choose_device(device), threads, precision, dict(arguments or {}), consent, reporter or Reporter()
+    )
     return _ready_runtime(definition, options.device).open_model(definition, options)
 
 

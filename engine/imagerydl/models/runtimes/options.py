@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
+from ...events import Reporter
 from .devices import Device
 
 
@@ -19,6 +20,7 @@ class RunOptions:
         precision: ``FLOAT32`` (exact, the default), ``AUTO``, ``BF16``, ``FP16`` or ``INT8``.
         arguments: Names and texts of ``ARGUMENTS`` as given, lower-case names; a model takes its own.
         consent: Whether the user agrees to run code that comes with the model.
+        reporter: Hears what the model has to say.
     """
 
     device: Device
@@ -26,3 +28,4 @@ class RunOptions:
     precision: str = "FLOAT32"
     arguments: Mapping[str, str] = field(default_factory=dict)
     consent: bool = False
+    reporter: Reporter = field(default_factory=Reporter)
