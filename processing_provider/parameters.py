@@ -212,8 +212,8 @@ def _out_file(param: Param) -> QgsProcessingParameterDefinition:
 
 
 def _made_unasked(param: Param) -> bool:
-    """An optional output is made only where somebody names it."""
-    return not param.optional
+    """An optional output is made only where somebody names it, unless it is what most want."""
+    return param.offered or not param.optional
 
 
 def _file_filter(param: Param, or_any: bool) -> str:

@@ -59,6 +59,35 @@ def staged(final: Union[str, Path], overwrite: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
+def work_folder(final: Union[str, Path], keep: bool = True) -> Iterator[Path]:
+    """A hidden folder beside ``final`` for what is gathered on the way to it.
+
+    It is removed at the end, and when the run fails. A cancelled or killed run leaves it, for the
+    next run of the same output to go on from.
+
+    Args:
+        final: The output.
+        keep: Whether what an earlier run left may be gone on with; otherwise it is removed first.
+
+    Yields:
+        The folder, which may not exist yet.
+    """
+    final = Path(final)
+    folder = final.with_name(f".{final.stem}{SUFFIX}")
+    with explained(folder):
+        if not keep:
+            _remove(folder)
+        try:
+            yield folder
+        except CancelledError:
+            raise
+        except Exception:
+            _remove(folder)
+            raise
+        _remove(folder)
+
+
+@contextmanager
 def resumable(final: Union[str, Path], overwrite: bool = False, add: bool = False) -> Iterator[Path]:
     """Write a folder like :func:`staged`, but keep what is unfinished for a run that goes on from it.
 
@@ -100,6 +129,12 @@ def _merge(staging: Path, final: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(path, target)
     shutil.rmtree(staging)
+
+
+def empty_folder(folder: Union[str, Path]) -> None:
+    """Make ``folder`` an empty folder."""
+    _remove(Path(folder))
+    Path(folder).mkdir(parents=True)
 
 
 def ensure_free(final: Union[str, Path], overwrite: bool = False) -> None:

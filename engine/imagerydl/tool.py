@@ -70,6 +70,7 @@ class Param:
         extension: File name extension of a ``FILE`` or ``OUT_FILE``, without the dot; several
             separated by blanks.
         words: For a ``BOOLEAN``, the ArcGIS keywords of true and false, accepted as values.
+        offered: For an optional output, whether QGIS makes it unless it is told not to.
         only_with: Pairs of the key of a ``CHOICE`` and the keywords with which this parameter means
             anything; all of them must hold.
     """
@@ -90,6 +91,7 @@ class Param:
     multiline: bool = False
     extension: str = ""
     words: tuple[str, ...] = ()
+    offered: bool = False
     only_with: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def applies(self, values: Mapping[str, Any]) -> bool:

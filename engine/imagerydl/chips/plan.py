@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from .. import __version__
+from ..fingerprints import file_state, fingerprint
 from ..imagery.frame import Frame
 from ..imagery.grid import Grid
 from ..imagery.images import ImageEntry, find_images
@@ -202,17 +200,8 @@ class ExportPlan:
         files = [file for one in self.items for file in (*one.item.images, one.item.label, *one.item.images2)]
         settings = self.settings
         files += [settings.class_data, settings.instance_data, settings.mask]
-        told = [__version__, repr(settings), [_state(file) for file in files if file]]
-        return hashlib.blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()
-
-
-def _state(file: str) -> list[object]:
-    """A file by name, size and time of change; by name alone where it is no plain file."""
-    try:
-        state = os.stat(split_layer_name(file)[0])
-    except OSError:
-        return [file]
-    return [file, state.st_size, state.st_mtime_ns]
+        states = [file_state(split_layer_name(file)[0]) for file in files if file]
+        return fingerprint([__version__, repr(settings), states])
 
 
 def _open(labels: Optional[Labels], planned: PlannedItem) -> Optional[LabelSource]:

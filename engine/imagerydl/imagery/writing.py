@@ -61,7 +61,7 @@ class RasterWriter:
         try:
             self._dataset = rasterio.open(self._path, "w", **self._profile(grid, count, compression))
         except RasterioError as error:
-            raise _write_error(self._path, error) from error
+            raise write_error(self._path, error) from error
         if self._classes:
             # Before any pixel: a palette that comes later lands in a side file.
             self._dataset.write_colormap(1, {entry.value: (*entry.color, 255) for entry in self._classes})
@@ -119,7 +119,7 @@ class RasterWriter:
         try:
             self._dataset.write(stack, window=window)
         except RasterioError as error:
-            raise _write_error(self._path, error) from error
+            raise write_error(self._path, error) from error
 
     def close(self, complete: bool = True) -> None:
         """Finish the file and, where ``complete``, write what stands beside it."""
@@ -127,19 +127,19 @@ class RasterWriter:
             self._dataset.close()
         except RasterioError as error:
             if complete:
-                raise _write_error(self._path, error) from error
+                raise write_error(self._path, error) from error
         if complete:
-            _check_complete(self._path)
+            check_complete(self._path)
         if complete and self._classes:
             counts = self.value_counts
             write_pam(self._path, self._classes, counts)
             try:
                 write_attribute_table(self._path, self._classes, counts)
             except RuntimeError as error:  # what pyogrio's errors have in common
-                raise _write_error(self._path, error) from error
+                raise write_error(self._path, error) from error
 
 
-def _check_complete(path: Path) -> None:
+def check_complete(path: Path) -> None:
     """Raise :class:`OutputError` unless every block of a GeoTIFF lies inside the file.
 
     GDAL holds blocks back and writes the last ones while it closes the file, where rasterio hears
@@ -156,12 +156,13 @@ def _check_complete(path: Path) -> None:
                         for what in ("OFFSET", "SIZE")
                     )
                     if where < 0 or where + length > size:
-                        raise _write_error(path, OSError("it was cut short"))
+                        raise write_error(path, OSError("it was cut short"))
     except RasterioError as error:
-        raise _write_error(path, error) from error
+        raise write_error(path, error) from error
 
 
-def _write_error(path: Path, error: Exception) -> OutputError:
+def write_error(path: Path, error: Exception) -> OutputError:
+    """What to say of an error while ``path`` was written."""
     free = _free_bytes(path)
     if free is not None and free < 2**20:
         return OutputError(

@@ -1,56 +1,158 @@
-"""The ``ARGUMENTS`` of Classify Pixels: names, forms, defaults. Standard library only."""
+"""The ``ARGUMENTS`` of a run: those every model takes, and what is left for the model itself.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
 from ..errors import ParameterError
+from ..models.arguments import BOOLEAN, CHOICE, NUMBER, ModelArgument
 
 #: Pixels in a batch when none is given; the number of tiles follows from their size.
 _BATCH_PIXELS = 2**19
 _BATCH_LIMITS = (4, 16)
 
+#: How the predictions of overlapping tiles become one.
+MEAN, MAXIMUM, MINIMUM, CROP = MERGE_POLICIES = ("mean", "max", "min", "crop")
+
+#: What every pixel classifier takes.
+PIXEL_ARGUMENTS = (
+    ModelArgument(
+        "padding",
+        NUMBER,
+        label="Padding",
+        help="Pixels along each border of a tile that it shares with its neighbour; at least 0 and less than "
+        "half a tile. Left out, a quarter of the tile. 0 is fastest and may show seams.",
+        minimum=0,
+    ),
+    ModelArgument(
+        "overlap",
+        NUMBER,
+        label="Overlap",
+        help="In place of padding: the part of a tile, 0 to less than 1, that it shares with the next one.",
+        minimum=0,
+        maximum=0.999,
+    ),
+    ModelArgument(
+        "batch_size",
+        NUMBER,
+        label="Batch size",
+        help="Tiles predicted together. It is halved by itself when memory runs out.",
+        minimum=1,
+    ),
+    ModelArgument(
+        "tile_size",
+        NUMBER,
+        label="Tile size",
+        help="Side of a tile in pixels. Left out, the model's own; models bound to one size take no other.",
+        minimum=1,
+    ),
+    ModelArgument(
+        "predict_background",
+        BOOLEAN,
+        "True",
+        label="Predict background",
+        help="Whether the class of value 0 may win.",
+    ),
+    ModelArgument(
+        "test_time_augmentation",
+        BOOLEAN,
+        "False",
+        label="Test time augmentation",
+        help="Whether the predictions of flipped and turned views of each tile are averaged: eight times "
+        "slower.",
+    ),
+    ModelArgument(
+        "threshold",
+        NUMBER,
+        label="Threshold",
+        help="With one class beside the background: the probability above which a pixel is of that class. "
+        "Otherwise the least probability of a pixel's class; pixels below become background, or have no data "
+        "where there is no background.",
+        minimum=0,
+        maximum=1,
+    ),
+    ModelArgument(
+        "merge_policy",
+        CHOICE,
+        MEAN,
+        label="Merge policy",
+        help="How overlapping tiles become one: mean blends them with weights that fall towards the border, "
+        "max and min take the largest or smallest probability of each class, crop cuts the padding off.",
+        choices=MERGE_POLICIES,
+    ),
+)
+
 
 @dataclass(frozen=True)
-class ClassifyArguments:
-    """How a raster is classified.
+class PixelArguments:
+    """How a raster is classified; None where the model, or its size, decides.
 
     Attributes:
-        padding: Margin in pixels that a tile shares with each neighbour; None for a quarter of
-            the tile.
-        batch_size: Tiles predicted together; None for a number that suits their size.
+        padding: Margin in pixels that a tile shares with each neighbour.
+        overlap: The same as a part of the tile.
+        batch_size: Tiles predicted together.
+        tile_size: Side of a tile in pixels.
         predict_background: Whether the class of value 0 may win.
         test_time_augmentation: Whether flipped and turned views are averaged.
+        threshold: See :data:`PIXEL_ARGUMENTS`.
+        merge_policy: One of :data:`MERGE_POLICIES`.
+        given: All arguments as given, by lower-case name; a model takes its own from here.
     """
 
     padding: Optional[int] = None
+    overlap: Optional[float] = None
     batch_size: Optional[int] = None
-    predict_background: bool = True
+    tile_size: Optional[int] = None
+    predict_background: Optional[bool] = None
     test_time_augmentation: bool = False
+    threshold: Optional[float] = None
+    merge_policy: str = MEAN
+    given: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, arguments: Optional[Mapping[str, str]]) -> ClassifyArguments:
+    def parse(cls, arguments: Optional[Mapping[str, str]]) -> PixelArguments:
         """Read arguments as an ``ARGUMENTS`` parameter holds them.
 
+        Names that are not known here are left for the model; see :func:`refuse_unknown`.
+
         Raises:
-            ParameterError: Naming the argument that is unknown or has no usable value.
+            ParameterError: Naming the argument that has no usable value.
         """
-        values = {}
-        for name, text in (arguments or {}).items():
-            reader = _READERS.get(name.strip().lower())
-            if reader is None:
+        given = {
+            name.strip().lower(): str(text).strip()
+            for name, text in (arguments or {}).items()
+            if str(text).strip()
+        }
+        read = {name: _READERS[name](name, text) for name, text in given.items() if name in _READERS}
+        if "padding" in read and "overlap" in read:
+            raise ParameterError(
+                "The arguments padding and overlap say the same in two ways.", "Give one of them."
+            )
+        return cls(**read, given=given)
+
+    def refuse_unknown(self, declared: tuple[ModelArgument, ...]) -> None:
+        """Raise :class:`ParameterError` for an argument that neither the run nor the model knows."""
+        known = [argument.name for argument in (*PIXEL_ARGUMENTS, *declared)]
+        lower = {name.lower() for name in known}
+        for name in self.given:
+            if name not in lower:
                 raise ParameterError(
-                    f"ARGUMENTS has no argument {name!r}.", f"There are {', '.join(_READERS)}."
+                    f"ARGUMENTS has no argument {name!r} with this model.",
+                    f"There are {', '.join(dict.fromkeys(known))}.",
                 )
-            if str(text).strip():
-                values[name.strip().lower()] = reader(name, str(text).strip())
-        return cls(**values)
 
     def padding_for(self, tile: tuple[int, int]) -> int:
         """Padding in pixels for tiles of (height, width)."""
-        return min(tile) // 4 if self.padding is None else self.padding
+        if self.padding is not None:
+            return self.padding
+        if self.overlap is not None:
+            return int(self.overlap * min(tile) / 2)
+        return min(tile) // 4
 
     def batch_size_for(self, tile: tuple[int, int]) -> int:
         """Tiles predicted together for tiles of (height, width)."""
@@ -58,16 +160,18 @@ class ClassifyArguments:
         return self.batch_size or max(low, min(high, _BATCH_PIXELS // (tile[0] * tile[1])))
 
 
-def _whole(name: str, text: str, smallest: int) -> int:
+def _number(name: str, text: str, low: float, high: float, *, whole: bool) -> float:
     try:
         number = float(text)
     except ValueError:
         number = float("nan")
-    if not smallest <= number < float("inf") or number != int(number):
+    if not low <= number <= high or number == float("inf") or (whole and number != int(number)):
+        limits = f"of at least {low:g}" + (f" and at most {high:g}" if high != float("inf") else "")
         raise ParameterError(
-            f"The argument {name} cannot be {text!r}.", f"Give a whole number of at least {smallest}."
+            f"The argument {name} cannot be {text!r}.",
+            f"Give a {'whole ' if whole else ''}number {limits}.",
         )
-    return int(number)
+    return int(number) if whole else number
 
 
 def _truth(name: str, text: str) -> bool:
@@ -79,9 +183,22 @@ def _truth(name: str, text: str) -> bool:
     raise ParameterError(f"The argument {name} cannot be {text!r}.", "Give True or False.")
 
 
+def _policy(name: str, text: str) -> str:
+    if text.lower() not in MERGE_POLICIES:
+        raise ParameterError(
+            f"The argument {name} cannot be {text!r}.", f"Give one of {', '.join(MERGE_POLICIES)}."
+        )
+    return text.lower()
+
+
+_INFINITY = float("inf")
 _READERS = {
-    "padding": lambda name, text: _whole(name, text, 0),
-    "batch_size": lambda name, text: _whole(name, text, 1),
+    "padding": lambda name, text: _number(name, text, 0, _INFINITY, whole=True),
+    "overlap": lambda name, text: _number(name, text, 0, 0.999, whole=False),
+    "batch_size": lambda name, text: _number(name, text, 1, _INFINITY, whole=True),
+    "tile_size": lambda name, text: _number(name, text, 1, _INFINITY, whole=True),
     "predict_background": _truth,
     "test_time_augmentation": _truth,
+    "threshold": lambda name, text: _number(name, text, 0, 1, whole=False),
+    "merge_policy": _policy,
 }

@@ -1,17 +1,19 @@
-"""From tile scores to finished rows: blending overlaps exactly, and choosing the class.
+"""From tile scores to finished rows: overlaps become one, exactly, and pixels are decided.
 
-Accumulators hold whole numbers, whose sum does not depend on the order of the summands: tiles may
-come in any order within a strip, from any number of readers, in batches of any size.
+Accumulators hold whole numbers, whose sum does not depend on the order of the summands (nor do
+maximum and minimum): tiles may come in any order within a strip, from any number of readers, in
+batches of any size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 
+from .arguments import MAXIMUM, MEAN, MINIMUM
+from .decision import FORMS, Decided, Decider
 from .layout import TileLayout
 
 #: Sums of weighted probabilities stay below this in 32 bits.
@@ -27,15 +29,13 @@ class Strip:
 
     Attributes:
         row: First raster row.
-        channels: Winning output channel ``[rows, width]``.
-        valid: Where the raster has a value.
-        confidence: Probability of the winner, float32 0 to 1, where asked for.
+        valid: Where the raster has a value ``[rows, width]``.
+        decided: What is known of the pixels.
     """
 
     row: int
-    channels: np.ndarray
     valid: np.ndarray
-    confidence: Optional[np.ndarray]
+    decided: Decided
 
 
 class Assembler:
@@ -43,18 +43,17 @@ class Assembler:
 
     Args:
         layout: Which tiles, which columns.
-        outputs: Number of output channels.
-        with_confidence: Whether the winner's probability is wanted.
+        decider: Decides finished pixels.
     """
 
-    def __init__(self, layout: TileLayout, outputs: int, with_confidence: bool) -> None:
+    def __init__(self, layout: TileLayout, decider: Decider) -> None:
         self._layout = layout
-        self._with_confidence = with_confidence
+        self._decider = decider
         shape = (layout.y.size, layout.width)
         self._valid = np.zeros(shape, dtype=bool)
-        self._setup(outputs, shape)
+        self._setup(shape)
 
-    def _setup(self, outputs: int, shape: tuple[int, int]) -> None:
+    def _setup(self, shape: tuple[int, int]) -> None:
         raise NotImplementedError
 
     def add(self, column: int, scores: np.ndarray, valid: np.ndarray) -> None:
@@ -62,8 +61,8 @@ class Assembler:
 
         Args:
             column: Tile column.
-            scores: ``[outputs, h, w]``: probabilities; any scores where nothing is blended and
-                no confidence is asked for.
+            scores: ``[channels, h, w]``: probabilities; any scores where nothing overlaps and the
+                decider does not need them.
             valid: ``[h, w]``.
         """
         start = self._layout.x.start(column)
@@ -85,24 +84,42 @@ class Assembler:
         done = axis.size if is_last else axis.stride
         low, high = max(start, 0), min(start + done, axis.length)
         if high > low:
-            yield self._strip(low, slice(low - start, high - start))
+            rows = slice(low - start, high - start)
+            yield Strip(low, self._valid[rows].copy(), self._decided(low, rows))
         self._forget(done)
 
-    def _strip(self, row: int, rows: slice) -> Strip:
+    def _decided(self, row: int, rows: slice) -> Decided:
         raise NotImplementedError
 
     def _forget(self, rows: int) -> None:
         raise NotImplementedError
 
 
-class BlendingAssembler(Assembler):
+class _Accumulating(Assembler):
+    """Holds one whole number per channel and pixel."""
+
+    _empty = 0
+
+    def _setup(self, shape: tuple[int, int]) -> None:
+        self._planes = np.full((self._decider.channels, *shape), self._empty, dtype=self._dtype())
+
+    def _dtype(self) -> type:
+        raise NotImplementedError
+
+    def _forget(self, rows: int) -> None:
+        for plane in (self._valid, *self._planes):  # plane by plane: no copy of them all
+            plane[: len(plane) - rows] = plane[rows:].copy()
+            plane[len(plane) - rows :] = self._empty if plane is not self._valid else False
+
+
+class BlendingAssembler(_Accumulating):
     """Adds up weighted probabilities of overlapping tiles.
 
     A contribution is ``int(probability * weight * scale)``, a function of the tile alone; it
     grows with the probability, so that tiles which agree on a class agree after adding too.
     """
 
-    def _setup(self, outputs: int, shape: tuple[int, int]) -> None:
+    def _dtype(self) -> type:
         layout = self._layout
         # The borders of the raster are inside every tile row's pattern; the widest overlap of an
         # axis is found on any stretch of a tile and its neighbours.
@@ -110,73 +127,91 @@ class BlendingAssembler(Assembler):
         self._totals_y = layout.y.total_weights(0, layout.y.length)
         heaviest = int(self._totals_x.max()) * int(self._totals_y.max())
         scale = _BUDGET_32 // heaviest
-        dtype = np.int32 if scale >= _FINEST_NEEDED else np.int64
-        self._scale = min(scale, _SCALE_64) if dtype == np.int32 else _SCALE_64
-        self._sums = np.zeros((outputs, *shape), dtype=dtype)
+        fits = scale >= _FINEST_NEEDED
+        self._scale = min(scale, _SCALE_64) if fits else _SCALE_64
         weights = np.outer(layout.y.weights(), layout.x.weights()) * self._scale
         self._weights = weights.astype(np.float32)
+        return np.int32 if fits else np.int64
 
     def _take(self, scores: np.ndarray, part: slice, target: slice) -> None:
         weighted = scores[:, :, part] * self._weights[:, part]
-        self._sums[:, :, target] += weighted.astype(self._sums.dtype)
+        self._planes[:, :, target] += weighted.astype(self._planes.dtype)
 
-    def _strip(self, row: int, rows: slice) -> Strip:
-        channels, best = winners(self._sums[:, rows])
-        confidence = None
-        if self._with_confidence:
-            totals = np.outer(self._totals_y[row : row + best.shape[0]] * self._scale, self._totals_x)
-            confidence = (best / totals).astype(np.float32)
-        return Strip(row, channels, self._valid[rows].copy(), confidence)
+    def _decided(self, row: int, rows: slice) -> Decided:
+        totals = None
+        if self._decider.needs_probabilities:
+            count = rows.stop - rows.start
+            totals = np.outer(self._totals_y[row : row + count] * self._scale, self._totals_x)
+        return self._decider.decide(self._planes[:, rows], totals)
 
-    def _forget(self, rows: int) -> None:
-        for plane in (self._valid, *self._sums):  # plane by plane: no copy of them all
-            plane[: len(plane) - rows] = plane[rows:].copy()
-            plane[len(plane) - rows :] = 0
+
+class ExtremeAssembler(_Accumulating):
+    """Keeps the largest, or smallest, probability of each class where tiles overlap."""
+
+    _extreme = np.maximum
+
+    def _dtype(self) -> type:
+        return np.int32
+
+    def _take(self, scores: np.ndarray, part: slice, target: slice) -> None:
+        held = self._planes[:, :, target]
+        self._extreme(held, (scores[:, :, part] * _SCALE_64).astype(np.int32), out=held)
+
+    def _decided(self, row: int, rows: slice) -> Decided:
+        planes = self._planes[:, rows]
+        totals = None
+        if self._decider.needs_probabilities:
+            totals = np.full(planes.shape[1:], float(_SCALE_64))
+        return self._decider.decide(planes, totals)
+
+
+class SmallestAssembler(ExtremeAssembler):
+    """Keeps the smallest probability."""
+
+    _empty = _SCALE_64
+    _extreme = np.minimum
 
 
 class PlainAssembler(Assembler):
     """Tiles that only touch: each pixel is decided by its one tile, nothing is added up."""
 
-    def _setup(self, outputs: int, shape: tuple[int, int]) -> None:
-        self._channels = np.zeros(shape, dtype=np.uint8 if outputs <= 256 else np.uint16)
-        self._confidence = np.zeros(shape, dtype=np.float32) if self._with_confidence else None
+    def _setup(self, shape: tuple[int, int]) -> None:
+        decider = self._decider
+        self._classes = np.zeros(shape, dtype=decider.dtype)
+        self._layers = {
+            layer: np.zeros(decider.shape_of(layer, shape), dtype=FORMS[layer].dtype)
+            for layer in decider.layers
+        }
 
     def _take(self, scores: np.ndarray, part: slice, target: slice) -> None:
-        channels, best = winners(scores[:, :, part])
-        self._channels[:, target] = channels
-        if self._confidence is not None:
-            self._confidence[:, target] = best
+        decided = self._decider.decide(scores[:, :, part])
+        self._classes[:, target] = decided.classes
+        for layer, values in decided.layers.items():
+            self._layers[layer][..., target] = values
 
-    def _strip(self, row: int, rows: slice) -> Strip:
-        confidence = None if self._confidence is None else self._confidence[rows].copy()
-        return Strip(row, self._channels[rows].copy(), self._valid[rows].copy(), confidence)
+    def _decided(self, row: int, rows: slice) -> Decided:
+        layers = {layer: values[..., rows, :].copy() for layer, values in self._layers.items()}
+        return Decided(self._classes[rows].copy(), layers)
 
     def _forget(self, rows: int) -> None:
         # Every pixel is set again by the next row; only validity is gathered.
         self._valid[:] = False
 
 
-def make_assembler(layout: TileLayout, outputs: int, with_confidence: bool) -> Assembler:
-    """The assembler that suits a layout."""
-    blends = layout.x.padding > 0 or layout.y.padding > 0
-    kind = BlendingAssembler if blends else PlainAssembler
-    return kind(layout, outputs, with_confidence)
+_KINDS = {MEAN: BlendingAssembler, MAXIMUM: ExtremeAssembler, MINIMUM: SmallestAssembler}
 
 
-def winners(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Index and score of the largest channel; the lower index wins a draw.
+def overlaps(layout: TileLayout) -> bool:
+    """Whether tiles share pixels."""
+    return layout.x.padding > 0 or layout.y.padding > 0
+
+
+def make_assembler(layout: TileLayout, decider: Decider, policy: str = MEAN) -> Assembler:
+    """The assembler that suits a layout.
 
     Args:
-        scores: ``[channels, h, w]``.
-
-    Returns:
-        Indices (uint8, or uint16 beyond 256 channels) and scores, both ``[h, w]``.
+        layout: Its tiles.
+        decider: Decides finished pixels.
+        policy: How overlapping tiles become one: ``mean``, ``max`` or ``min``.
     """
-    # A running maximum over planes is several times faster than argmax over the first axis.
-    best = scores[0].copy()
-    index = np.zeros(best.shape, dtype=np.uint8 if len(scores) <= 256 else np.uint16)
-    for channel in range(1, len(scores)):
-        better = scores[channel] > best
-        np.copyto(index, channel, where=better)
-        np.maximum(best, scores[channel], out=best)
-    return index, best
+    return (_KINDS[policy] if overlaps(layout) else PlainAssembler)(layout, decider)

@@ -162,15 +162,28 @@ def _sample(source: RasterSource, bands: Sequence[int]) -> np.ndarray:
     return values[:, np.isfinite(values).all(axis=0)]
 
 
+def cell_size_to_match(definition: ModelDefinition, source: RasterSource) -> Optional[float]:
+    """The model's cell size, where objects of ``source`` would look much larger than the model knows them.
+
+    None where cells are alike, or sizes cannot be compared (degrees, no coordinate system).
+    """
+    ratio = _cell_size_ratio(definition, source)
+    return max(definition.cell_size) if ratio and ratio < 1 / _FAR_CELL_SIZE else None
+
+
 def cell_size_warnings(definition: ModelDefinition, source: RasterSource) -> Iterator[str]:
-    """Say where objects would look much larger or smaller than in the training imagery."""
-    trained = definition.cell_size
-    grid = source.grid
-    if trained is None or grid.crs is None or not grid.crs.is_projected or min(trained) < _SMALLEST_METRES:
-        return
-    size = max(grid.cell_size)
-    if not 1 / _FAR_CELL_SIZE <= size / max(trained) <= _FAR_CELL_SIZE:
+    """Say where objects look much larger or smaller than in the training imagery."""
+    ratio = _cell_size_ratio(definition, source)
+    if ratio and not 1 / _FAR_CELL_SIZE <= ratio <= _FAR_CELL_SIZE:
+        trained = max(definition.cell_size)
         yield (
-            f"{source.name} has cells of {size:.4g} map units; the model was trained on cells of "
-            f"{max(trained):.4g}. Set CELL_SIZE to {max(trained):.4g} if the result is poor."
+            f"{source.name} has cells of {max(source.grid.cell_size):.4g} map units; the model was trained "
+            f"on cells of {trained:.4g}."
         )
+
+
+def _cell_size_ratio(definition: ModelDefinition, source: RasterSource) -> Optional[float]:
+    trained, grid = definition.cell_size, source.grid
+    if trained is None or grid.crs is None or not grid.crs.is_projected or min(trained) < _SMALLEST_METRES:
+        return None
+    return max(grid.cell_size) / max(trained)

@@ -1,7 +1,7 @@
 """Classifying the pixels of a raster of any size with bounded memory.
 
 Readers cut tiles with mirrored borders, the model predicts batch after batch, and one thread
-behind it blends, decides and writes: all three work at the same time.
+behind it blends, decides and spools: all three work at the same time.
 """
 
 from __future__ import annotations
@@ -9,184 +9,260 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
 import numpy as np
-from rasterio.windows import Window
 
 from ..events import Reporter
 from ..imagery.source import RasterSource
-from ..imagery.writing import BLOCK_SIZE, RasterWriter
-from ..models.normalisation import Normalisation
-from .assembly import Assembler, Strip, make_assembler
+from ..models.runtimes.protocol import ModelInput
+from .arguments import MEAN
+from .assembly import Strip, make_assembler, overlaps
+from .decision import FORMS, PROBABILITIES, Decider
+from .interest import InterestArea
 from .layout import TileLayout
 from .prediction import Predictor
 from .reading import Batch, TileReader
+from .spool import BAND_ROWS, BandNote, Spool
+from .tiles import TilePlan
 
-#: Value of pixels without data in a confidence raster.
-NO_CONFIDENCE = -1.0
-
-
-@dataclass(frozen=True)
-class ClassOutput:
-    """Where results go and how output channels become class values.
-
-    Attributes:
-        writer: Of the class raster.
-        values: Class value of each output channel.
-        nodata: Class raster's value for pixels without data.
-        confidence: Writer of the confidence raster, where one is wanted.
-    """
-
-    writer: RasterWriter
-    values: np.ndarray
-    nodata: int
-    confidence: Optional[RasterWriter] = None
+#: Name of the class raster among the rasters of a spool; the others have the names of their layers.
+CLASSES = "classes"
 
 
 @dataclass
 class Tally:
-    """What a run did.
+    """What a run did, an interrupted one before it included.
 
     Attributes:
         tiles: Tiles gone through.
         skipped: Tiles without a valid pixel, which were not predicted.
         valid_pixels: Pixels that got a class.
+        counts: Pixels by class value.
     """
 
     tiles: int = 0
     skipped: int = 0
     valid_pixels: int = 0
+    counts: dict[int, int] = field(default_factory=dict)
 
 
-class _BlockRows:
-    """Gathers finished rows until whole blocks of the output file can be written at once."""
+@dataclass(frozen=True)
+class View:
+    """A raster as a model sees it.
 
-    def __init__(self, layout: TileLayout, output: ClassOutput, tally: Tally) -> None:
-        self._layout, self._output, self._tally = layout, output, tally
-        self._classes = np.empty((BLOCK_SIZE, layout.width), dtype=output.values.dtype)
-        self._confidence = np.empty(self._classes.shape, np.float32) if output.confidence else None
-        self._first = self._filled = 0  # raster row of the first row held; rows held
+    Attributes:
+        source: The raster.
+        bands: 0-based bands in the network's order.
+        feed: How values become input.
+        area: What of it is asked for; None for all of it.
+    """
 
-    def add(self, strip: Strip) -> None:
-        """Take finished rows, which follow the ones before without a gap."""
-        done = 0
+    source: RasterSource
+    bands: Sequence[int]
+    feed: ModelInput
+    area: Optional[InterestArea] = None
+
+
+class _Block:
+    """A column block on its way: from predicted batches to bands of rows in the spool."""
+
+    def __init__(
+        self,
+        index: int,
+        layout: TileLayout,
+        first_row: int,
+        skipped: int,
+        run: _Run,
+    ) -> None:
+        self._index, self._layout, self._run = index, layout, run
+        self._assembler = make_assembler(layout, run.decider, run.policy)
+        self._first = first_row  # raster row of the first row held; earlier ones are in the spool
+        self._filled = 0
+        self._skipped_before = skipped
+        self.skipped_by_row: dict[int, int] = {}
+        decider = run.decider
+        shape = (BAND_ROWS, layout.width)
+        self._held = {CLASSES: np.empty(shape, dtype=decider.dtype)}
+        for layer in decider.layers:
+            self._held[layer] = np.empty(decider.shape_of(layer, shape), dtype=FORMS[layer].dtype)
+        self._valid_pixels = 0
+
+    def take(self, batch: Batch, scores: Optional[np.ndarray]) -> None:
+        """Take in a predicted batch; ``scores`` is None where every tile was skipped."""
+        run = self._run
+        if scores is not None:
+            run.predictor.check(scores)
+            if run.needs_probabilities:
+                scores = run.predictor.probabilities(scores)
+            for column, tile, valid in zip(batch.columns, scores, batch.counted):
+                self._assembler.add(column, tile, valid)
+        if batch.run.ends_row:
+            for strip in self._assembler.finish_row(batch.run.row):
+                self._add(strip)
+
+    def _add(self, strip: Strip) -> None:
+        done = max(0, self._first + self._filled - strip.row)  # rows that an earlier run finished
         while done < len(strip.valid):
-            count = min(len(strip.valid) - done, BLOCK_SIZE - self._filled)
+            count = min(len(strip.valid) - done, BAND_ROWS - self._filled)
             self._place(strip, slice(done, done + count), slice(self._filled, self._filled + count))
             done += count
             self._filled += count
-            if self._filled == BLOCK_SIZE:
+            if self._filled == BAND_ROWS:
                 self.flush()
 
     def _place(self, strip: Strip, rows: slice, target: slice) -> None:
         invalid = ~strip.valid[rows]
-        classes = self._output.values[strip.channels[rows]]
-        classes[invalid] = self._output.nodata
-        self._classes[target] = classes
-        self._tally.valid_pixels += invalid.size - int(np.count_nonzero(invalid))
-        if self._confidence is not None:
-            self._confidence[target] = np.where(invalid, NO_CONFIDENCE, strip.confidence[rows])
+        decider = self._run.decider
+        classes = self._held[CLASSES][target]
+        classes[:] = strip.decided.classes[rows]
+        classes[invalid] = decider.nodata
+        self._valid_pixels += invalid.size - int(np.count_nonzero(invalid))
+        for layer, values in strip.decided.layers.items():
+            held = self._held[layer][..., target, :]
+            held[:] = values[..., rows, :]
+            held[..., invalid] = FORMS[layer].nodata
 
     def flush(self) -> None:
-        """Write what is held."""
+        """Spool what is held."""
         if not self._filled:
             return
-        window = Window(self._layout.first_column, self._first, self._layout.width, self._filled)
-        self._output.writer.write(self._classes[: self._filled], window)
-        if self._confidence is not None:
-            self._output.confidence.write(self._confidence[: self._filled], window)
-        self._first += self._filled
-        self._filled = 0
+        tally, layout = self._run.tally, self._layout
+        arrays = {name: held[..., : self._filled, :] for name, held in self._held.items()}
+        counts = _counted(arrays[CLASSES], self._run.decider.nodata)
+        # A valid pixel may be left without a class, where the model is not sure enough.
+        valid = sum(counts.values()) if counts else self._valid_pixels
+        tally.valid_pixels += valid
+        for value, count in counts.items():
+            tally.counts[value] = tally.counts.get(value, 0) + count
+        next_row = self._first + self._filled
+        again = layout.y.tiles_over(next_row, layout.y.length).start if next_row < layout.y.length else None
+        skipped = sum(n for row, n in self.skipped_by_row.items() if again is None or row < again)
+        note = BandNote(
+            block=self._index,
+            column=layout.first_column,
+            width=layout.width,
+            row=self._first,
+            rows=self._filled,
+            valid=valid,
+            counts=counts,
+            skipped=self._skipped_before + skipped,
+            damage=self._run.view.source.damage,
+        )
+        self._run.spool.add(note, arrays)
+        self._first, self._filled, self._valid_pixels = next_row, 0, 0
 
 
-class _Finisher:
-    """What happens to a batch behind the model: blend, decide, gather, write."""
+@dataclass
+class _Run:
+    """What the blocks of a run share."""
 
-    def __init__(
-        self, layout: TileLayout, predictor: Predictor, outputs: int, output: ClassOutput, tally: Tally
-    ) -> None:
-        with_confidence = output.confidence is not None
-        self._predictor = predictor
-        self._assembler: Assembler = make_assembler(layout, outputs, with_confidence)
-        self._needs_probabilities = with_confidence or layout.x.padding > 0
-        self._rows = _BlockRows(layout, output, tally)
-
-    def take(self, batch: Batch, scores: Optional[np.ndarray]) -> None:
-        """Take in a predicted batch; ``scores`` is None where every tile was skipped."""
-        if scores is not None:
-            self._predictor.check(scores)
-            if self._needs_probabilities:
-                scores = self._predictor.probabilities(scores)
-            for column, tile, valid in zip(batch.columns, scores, batch.valid):
-                self._assembler.add(column, tile, valid)
-        if batch.run.ends_row:
-            for strip in self._assembler.finish_row(batch.run.row):
-                self._rows.add(strip)
-
-    def close(self) -> None:
-        """Write the last rows."""
-        self._rows.flush()
+    view: View
+    predictor: Predictor
+    decider: Decider
+    policy: str
+    needs_probabilities: bool
+    spool: Spool
+    tally: Tally
 
 
 def classify(
-    source: RasterSource,
-    layout: TileLayout,
-    bands: Sequence[int],
-    normalisation: Optional[Normalisation],
+    view: View,
+    plan: TilePlan,
     predictor: Predictor,
-    output: ClassOutput,
+    decider: Decider,
+    spool: Spool,
     reporter: Reporter,
     *,
-    batch_size: int,
     readers: int,
+    policy: str = MEAN,
 ) -> Tally:
-    """Give every valid pixel of ``source`` a class.
+    """Give every valid pixel of a raster a class; go on where an interrupted run stopped.
 
     The result depends on the tiles' lattice (tile size and padding) and on nothing else: not on
-    batch size, readers, or the order in which tiles are done.
+    batch size, readers, the order in which tiles are done, or where a run was interrupted.
 
     Args:
-        source: The raster.
-        layout: Its tiles.
-        bands: 0-based bands in the network's order.
-        normalisation: From values to network input.
+        view: The raster.
+        plan: Its tiles.
         predictor: Runs the model.
-        output: Where results go.
+        decider: Decides pixels.
+        spool: Where finished rows go.
         reporter: Hears about progress; stops the run.
-        batch_size: Tiles predicted together.
         readers: Reading threads.
+        policy: How overlapping tiles become one.
 
     Raises:
         DataError: If the raster cannot be read.
         ModelError: If the model gives what it should not.
         OutputError: If the result cannot be written.
     """
-    tally = Tally()
-    outputs = len(output.values)
-    blocks = layout.column_blocks(outputs if layout.x.padding else 1)
+    layout, tally = plan.layout, Tally()
+    blends = overlaps(layout)
+    run = _Run(view, predictor, decider, policy, blends or decider.needs_probabilities, spool, tally)
+    channels = decider.channels if blends else 1
+    if PROBABILITIES in decider.layers:
+        channels += decider.channels
+    blocks = layout.column_blocks(channels)
     total = sum(block.tile_count for block in blocks)
-    with TileReader(source, bands, normalisation, readers) as reader, ThreadPoolExecutor(1) as behind:
-        for block in blocks:
-            finisher = _Finisher(block, predictor, outputs, output, tally)
+    first_block, first_row = _go_on(spool, layout.y.length, tally)
+    tiles = TileReader(view.source, view.bands, view.feed, plan.context, readers, view.area)
+    with tiles as reader, ThreadPoolExecutor(1) as behind:
+        for index in range(first_block, len(blocks)):
+            columns = blocks[index]
+            start = first_row if index == first_block else 0
+            tile_row = columns.y.tiles_over(start, columns.y.length).start
+            tally.tiles = sum(b.tile_count for b in blocks[:index]) + tile_row * len(columns.tile_columns)
+            block = _Block(index, columns, start, tally.skipped, run)
             pending: deque[Future[None]] = deque()
-            for batch in reader.batches(block, block.runs(batch_size)):
+            for batch in reader.batches(columns, columns.runs(plan.batch_size, tile_row)):
                 reporter.check_cancelled()
-                scores = predictor.scores(batch.tiles, batch.valid) if batch.columns else None
-                pending.append(behind.submit(finisher.take, batch, scores))
-                _report(reporter, batch, tally, total)
+                scores = (
+                    predictor.scores(batch.tiles, batch.valid, batch.positions) if batch.columns else None
+                )
+                _note_skipped(batch, block, tally)
+                pending.append(behind.submit(block.take, batch, scores))
+                note = f"{tally.skipped} without data" if tally.skipped else ""
+                reporter.progress("Classifying pixels", tally.tiles, total, "tiles", note)
                 # One batch behind the model at a time: enough to overlap, and memory stays bounded.
                 while len(pending) > 1:
                     pending.popleft().result()
             while pending:
                 pending.popleft().result()
-            finisher.close()
+            block.flush()
     return tally
 
 
-def _report(reporter: Reporter, batch: Batch, tally: Tally, total: int) -> None:
+def _go_on(spool: Spool, height: int, tally: Tally) -> tuple[int, int]:
+    """Take over what the spool holds; returns the column block and the row to go on at."""
+    last = spool.open()
+    for note in spool.notes:
+        tally.valid_pixels += note.valid
+        for value, count in note.counts.items():
+            tally.counts[value] = tally.counts.get(value, 0) + count
+    if last is None:
+        return 0, 0
+    tally.skipped = last.skipped
+    row = last.row + last.rows
+    return (last.block + 1, 0) if row >= height else (last.block, row)
+
+
+def _note_skipped(batch: Batch, block: _Block, tally: Tally) -> None:
+    row = batch.run.row
+    block.skipped_by_row[row] = block.skipped_by_row.get(row, 0) + batch.skipped
     tally.tiles += len(batch.run.columns)
     tally.skipped += batch.skipped
-    note = f"{tally.skipped} without data" if tally.skipped else ""
-    reporter.progress("Classifying pixels", tally.tiles, total, "tiles", note)
+
+
+def _counted(classes: np.ndarray, nodata: float) -> dict[int, int]:
+    """Pixels by value, without those of no data; nothing for values that are not whole numbers."""
+    if classes.dtype.kind == "f":
+        return {}
+    if classes.dtype.itemsize <= 2 and classes.dtype.kind == "u":
+        counts = np.zeros(np.iinfo(classes.dtype).max + 1, dtype=np.int64)
+        for row in classes:  # row by row: counting takes eight times the memory of the pixels
+            counts += np.bincount(row, minlength=len(counts))
+        return {int(v): int(counts[v]) for v in np.flatnonzero(counts) if v != nodata}
+    values, numbers = np.unique(classes, return_counts=True)
+    return {int(v): int(n) for v, n in zip(values, numbers) if v != nodata}

@@ -137,10 +137,10 @@ class TileLayout:
         """Tiles to predict."""
         return len(self.tile_columns) * self.y.count
 
-    def runs(self, batch: int) -> Iterator[Run]:
-        """All tiles, row by row, in runs of at most ``batch``."""
+    def runs(self, batch: int, first_row: int = 0) -> Iterator[Run]:
+        """All tiles from a tile row on, row by row, in runs of at most ``batch``."""
         columns = self.tile_columns
-        for row in range(self.y.count):
+        for row in range(first_row, self.y.count):
             for start in range(0, len(columns), batch):
                 part = columns[start : start + batch]
                 yield Run(row, part, part[-1] == columns[-1])

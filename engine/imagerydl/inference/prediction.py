@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Optional
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
 from ..errors import ModelError, OutOfMemoryError
-from ..models.runtimes.protocol import PixelModel, softmax
+from ..models.runtimes.protocol import Gives, PixelModel, Position, softmax
 
 
 class Predictor:
@@ -20,8 +19,9 @@ class Predictor:
         tell: Receives a sentence when the batch has to shrink.
         average_views: Whether to average the probabilities over flipped and turned views of
             each tile: all eight of a square one, four (no quarter turns) of another.
-        excluded: A channel that must not win. It leaves the competition before probabilities
+        excluded: Channels that must not win. They leave the competition before probabilities
             are made: beside a certain background the others would all round to nothing.
+        crop: Pixels cut off the output on every side.
     """
 
     def __init__(
@@ -31,57 +31,34 @@ class Predictor:
         tell: Callable[[str], None],
         *,
         average_views: bool = False,
-        excluded: Optional[int] = None,
+        excluded: Collection[int] = (),
+        crop: int = 0,
     ) -> None:
         self._model = model
         self._outputs = outputs
         self._tell = tell
         self._average_views = average_views
-        self._excluded = excluded
+        self._competitors = [channel for channel in range(outputs) if channel not in excluded]
+        self._crop = crop
         self._limit = 0  # tiles that fit the device; 0: not known to be limited
 
-    def scores(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
-        """Scores ``[n, outputs, h, w]``; probabilities where views are averaged."""
-        return self._in_parts(batch, valid, self._averaged if self._average_views else self._competing)
+    def scores(self, batch: np.ndarray, valid: np.ndarray, positions: Sequence[Position] = ()) -> np.ndarray:
+        """Scores of the channels that compete ``[n, channels, h, w]``, cropped.
 
-    def probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """Probabilities of what :meth:`scores` gave, in place."""
-        return scores if self._average_views else softmax(scores)
+        They are probabilities where views are averaged.
 
-    def _competing(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
-        scores = self._model.scores(batch, valid)
-        if self._excluded is not None:
-            self._check_channels(scores)
-            scores[:, self._excluded] = -np.inf
-        return scores
-
-    def _check_channels(self, scores: np.ndarray) -> None:
-        if scores.shape[1] != self._outputs:
-            raise ModelError(
-                f"The model gives {scores.shape[1]} channels, its definition lists {self._outputs} classes.",
-                "Correct Classes in the definition: one for each output channel, in its order.",
-            )
-
-    def check(self, scores: np.ndarray) -> None:
-        """Raise :class:`ModelError` for scores that cannot be the model's classes."""
-        self._check_channels(scores)
-        # One pass: a single NaN makes the sum one.
-        if np.isnan(scores.sum(dtype=np.float32)):
-            raise ModelError(
-                "The model's output is not a number (NaN).",
-                "Check the model's normalisation against the raster's values, or train it again.",
-            )
-
-    def _in_parts(
-        self, batch: np.ndarray, valid: np.ndarray, run: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    ) -> np.ndarray:
+        Args:
+            batch: Tiles ``[n, bands, h, w]``.
+            valid: ``[n, h, w]``.
+            positions: Where they lie on the raster; only models that want positions need them.
+        """
         while True:
             size = min(self._limit or len(batch), len(batch))
             try:
                 if size == len(batch):
-                    return run(batch, valid)
+                    return self._run(batch, valid, positions)
                 parts = (slice(i, i + size) for i in range(0, len(batch), size))
-                return np.concatenate([run(batch[part], valid[part]) for part in parts])
+                return np.concatenate([self._run(batch[p], valid[p], positions[p]) for p in parts])
             except MemoryError as error:
                 if size == 1:
                     raise OutOfMemoryError(
@@ -95,6 +72,54 @@ class Predictor:
                     f"{self._limit}. Set batch_size {self._limit} to spare the attempt."
                 )
 
+    def _run(self, batch: np.ndarray, valid: np.ndarray, positions: Sequence[Position]) -> np.ndarray:
+        if self._average_views:
+            return self._averaged(batch, valid)
+        return self._competing(batch, valid, positions)
+
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """Probabilities of what :meth:`scores` gave, in place."""
+        is_logits = self._model.gives is Gives.LOGITS and not self._average_views
+        return softmax(scores) if is_logits else scores
+
+    def _competing(
+        self, batch: np.ndarray, valid: np.ndarray, positions: Sequence[Position] = ()
+    ) -> np.ndarray:
+        more = (positions,) if self._model.wants_positions else ()
+        scores = self._model.scores(batch, valid, *more)
+        self._check_shape(scores, batch)
+        if self._crop:
+            inner = slice(self._crop, -self._crop)
+            scores = scores[:, :, inner, inner]
+        if len(self._competitors) < self._outputs:
+            scores = scores[:, self._competitors]
+            if self._model.gives is Gives.PROBABILITIES:
+                scores /= np.maximum(scores.sum(axis=1, keepdims=True), np.float32(1e-12))
+        return scores
+
+    def _check_shape(self, scores: np.ndarray, batch: np.ndarray) -> None:
+        margin = 2 * self._model.margin
+        expected = (len(batch), batch.shape[2] - margin, batch.shape[3] - margin)
+        if scores.ndim != 4 or (scores.shape[0], *scores.shape[2:]) != expected:
+            raise ModelError(
+                f"The model gives {list(scores.shape)} for a batch of {list(batch.shape)}.",
+                "A pixel classifier gives [batch, classes, height, width] of the input's size.",
+            )
+        if scores.shape[1] != self._outputs:
+            raise ModelError(
+                f"The model gives {scores.shape[1]} channels, its definition lists {self._outputs} classes.",
+                "Correct Classes in the definition: one for each output channel, in its order.",
+            )
+
+    def check(self, scores: np.ndarray) -> None:
+        """Raise :class:`ModelError` for scores that are not numbers."""
+        # One pass: a single NaN makes the sum one.
+        if scores.dtype.kind == "f" and np.isnan(scores.sum(dtype=np.float32)):
+            raise ModelError(
+                "The model's output is not a number (NaN).",
+                "Check the model's normalisation against the raster's values, or train it again.",
+            )
+
     def _averaged(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
         total = None
         square = batch.shape[2] == batch.shape[3]
@@ -103,7 +128,8 @@ class Predictor:
             view = np.ascontiguousarray(view[..., ::-1] if flipped else view)
             view_valid = np.rot90(valid, turns, axes=(1, 2))
             view_valid = view_valid[..., ::-1] if flipped else view_valid
-            result = softmax(self._competing(view, view_valid))
+            scores = self._competing(view, view_valid)
+            result = softmax(scores) if self._model.gives is Gives.LOGITS else scores
             result = result[..., ::-1] if flipped else result
             result = np.rot90(result, -turns, axes=(2, 3))
             if total is None:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
+from rasterio.windows import Window
 
 from ..imagery.source import RasterSource
-from ..models.normalisation import Normalisation
+from ..models.runtimes.protocol import ModelInput, Position
+from .interest import InterestArea
 from .layout import Run, TileLayout
 
 
@@ -21,16 +23,33 @@ class Batch:
     """Tiles of a run that hold anything valid.
 
     Attributes:
+        layout: The layout they belong to.
         run: Where they come from.
         columns: Their tile columns.
-        tiles: Network input ``[n, bands, h, w]``, float32.
-        valid: ``[n, h, w]``.
+        tiles: Network input ``[n, bands, h, w]``: float32, or as read.
+        valid: ``[n, h, w]``, True where the raster has a value that is asked for.
+        context: Pixels on every side of a tile that are read but do not count.
     """
 
+    layout: TileLayout
     run: Run
     columns: tuple[int, ...]
     tiles: np.ndarray
     valid: np.ndarray
+    context: int = 0
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Validity of the pixels that count."""
+        inner = slice(self.context, self.valid.shape[1] - self.context)
+        across = slice(self.context, self.valid.shape[2] - self.context)
+        return self.valid[:, inner, across]
+
+    @property
+    def positions(self) -> list[Position]:
+        """Raster column and row of each tile's upper left pixel; negative beyond the border."""
+        top = self.layout.y.start(self.run.row) - self.context
+        return [(self.layout.x.start(column) - self.context, top) for column in self.columns]
 
     @property
     def skipped(self) -> int:
@@ -44,20 +63,26 @@ class TileReader:
     Args:
         source: Where from; each thread reads through a clone.
         bands: 0-based bands in the network's order.
-        normalisation: From values to input; None where the network takes raw values.
+        feed: What the model is fed with.
+        context: Pixels to read on every side of a layout's tile.
         readers: Number of threads.
+        area: What of the raster is asked for; None for all of it.
     """
 
     def __init__(
         self,
         source: RasterSource,
         bands: Sequence[int],
-        normalisation: Optional[Normalisation],
+        feed: ModelInput,
+        context: int,
         readers: int,
+        area: Optional[InterestArea] = None,
     ) -> None:
         self._source = source
         self._bands = tuple(bands)
-        self._normalisation = normalisation
+        self._feed = feed
+        self._context = context
+        self._area = area
         self._ahead = readers + 1
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="tile-reader")
         self._own = threading.local()
@@ -88,38 +113,68 @@ class TileReader:
         return self._own.source
 
     def _read(self, layout: TileLayout, run: Run) -> Batch:
-        """Read a run in one piece, normalise it once, cut it into tiles."""
-        data, valid, picture = self._handle().read_context(layout.window(run), self._bands)
-        size, stride = layout.x.size, layout.x.stride
+        """Read a run in one piece, make it input once, cut it into tiles."""
+        context = self._context
+        window = _widened(layout.window(run), context)
+        if self._area is not None and not self._area.touches(self._source.grid, layout.window(run)):
+            return self._nothing(layout, run)
+        border = "reflect" if self._feed.mirrored else "zero"
+        data, valid, picture = self._handle().read_context(window, self._bands, border)
+        if self._area is not None:
+            valid = valid & self._area.mask(self._source.grid, window)
+        width, stride = layout.x.size + 2 * context, layout.x.stride
+        counted = valid[context : context + layout.y.size]
         offsets = [index * stride for index in range(len(run.columns))]
-        kept = [i for i, offset in enumerate(offsets) if valid[:, offset : offset + size].any()]
-        tiles = np.empty((len(kept), len(self._bands), layout.y.size, size), dtype=np.float32)
-        masks = np.empty((len(kept), layout.y.size, size), dtype=bool)
-        if kept:
-            values = network_input(data, picture, self._normalisation)
-            for position, index in enumerate(kept):
-                columns = slice(offsets[index], offsets[index] + size)
-                tiles[position] = values[:, :, columns]
-                masks[position] = valid[:, columns]
-        return Batch(run, tuple(run.columns[i] for i in kept), tiles, masks)
+        kept = [
+            i
+            for i, offset in enumerate(offsets)
+            if counted[:, offset + context : offset + context + layout.x.size].any()
+        ]
+        if not kept:
+            return self._nothing(layout, run)
+        values = network_input(data, picture, self._feed)
+        tiles = np.empty((len(kept), len(self._bands), values.shape[1], width), dtype=values.dtype)
+        masks = np.empty((len(kept), values.shape[1], width), dtype=bool)
+        for position, index in enumerate(kept):
+            columns = slice(offsets[index], offsets[index] + width)
+            tiles[position] = values[:, :, columns]
+            masks[position] = valid[:, columns]
+        return Batch(layout, run, tuple(run.columns[i] for i in kept), tiles, masks, context)
+
+    def _nothing(self, layout: TileLayout, run: Run) -> Batch:
+        shape = (0, layout.y.size + 2 * self._context, layout.x.size + 2 * self._context)
+        tiles = np.empty((0, len(self._bands), *shape[1:]), dtype=np.float32)
+        return Batch(layout, run, (), tiles, np.empty(shape, dtype=bool), self._context)
 
 
-def network_input(
-    data: np.ndarray, picture: np.ndarray, normalisation: Optional[Normalisation]
-) -> np.ndarray:
-    """What the network sees: normalised values, 0 where there is no picture.
+def _widened(window: Window, pixels: int) -> Window:
+    return Window(
+        window.col_off - pixels,
+        window.row_off - pixels,
+        window.width + 2 * pixels,
+        window.height + 2 * pixels,
+    )
+
+
+def network_input(data: np.ndarray, picture: np.ndarray, feed: ModelInput) -> np.ndarray:
+    """What the network sees.
 
     Args:
         data: ``[bands, h, w]`` as read.
         picture: ``[h, w]``, True where the values are a picture.
-        normalisation: How to normalise; None for raw values.
+        feed: How values become input, and what stands where there is no picture.
 
     Returns:
-        Float32 ``[bands, h, w]``, finite.
+        Float32 ``[bands, h, w]``, finite; the data's own type where the model takes them as read.
     """
-    # 0 is the mean of normalised values: the least telling thing to put beside a valid pixel.
-    values = normalisation.apply(data) if normalisation else data.astype(np.float32)
-    if not picture.all():
+    everywhere = picture.all()
+    if feed.blank is not None and not everywhere:
+        data = np.where(picture, data, data.dtype.type(feed.blank))
+    if feed.as_read:
+        return data
+    values = feed.normalisation.apply(data) if feed.normalisation else data.astype(np.float32)
+    if feed.blank is None and not everywhere:
+        # 0 is the mean of normalised values: the least telling thing to put beside a valid pixel.
         values[:, ~picture] = 0
     if data.dtype.kind == "f":
         np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)

@@ -9,29 +9,76 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ParameterError
 from ..events import Reporter
-from ..inference.arguments import ClassifyArguments
+from ..inference.arguments import PIXEL_ARGUMENTS, PixelArguments
+from ..inference.items import PROCESSING_MODES, SEPARATELY, gives_many
 from ..tool import Kind, Param, Result, Tool
 
 if TYPE_CHECKING:
     from ..jobs import Job
 
-_OUTPUT_KEYS = ("OUT_CLASSIFIED_RASTER", "OUT_CONFIDENCE_RASTER")
+_RASTER_KEYS = (
+    "OUT_CLASSIFIED_RASTER",
+    "OUT_CONFIDENCE_RASTER",
+    "OUT_MARGIN_RASTER",
+    "OUT_ENTROPY_RASTER",
+    "OUT_PROBABILITY_RASTER",
+)
+_FILE_KEYS = (*_RASTER_KEYS, "OUT_FEATURECLASS", "OUT_CLASS_AREAS", "OUT_POLYGONS")
+_INPUT_KEYS = ("IN_RASTER", "IN_FOLDER", "IN_IMAGE_FEATURES")
 
 
 def check(values: Mapping[str, Any]) -> None:
     """Refuse what cannot work before anything is loaded."""
-    ClassifyArguments.parse(values["ARGUMENTS"])
-    written = [(key, values[key]) for key in _OUTPUT_KEYS if values[key]]
+    PixelArguments.parse(values["ARGUMENTS"])
+    given = [key for key in _INPUT_KEYS if values[key]]
+    if len(given) != 1:
+        told = f"{' and '.join(given)} are all given" if given else "There is nothing to classify"
+        raise ParameterError(f"{told}.", f"Give one of {', '.join(_INPUT_KEYS)}.")
+    _check_wanted(values, given[0])
+    _check_names(values)
+
+
+def _check_wanted(values: Mapping[str, Any], source: str) -> None:
+    """Every kind of input has its own outputs."""
+    many = gives_many(values)
+    if not many and not values["OUT_CLASSIFIED_RASTER"]:
+        raise ParameterError(
+            "OUT_CLASSIFIED_RASTER (Classified raster) is missing.", "Give the name of a GeoTIFF (.tif)."
+        )
+    if not many and values["OUT_CLASSIFIED_FOLDER"]:
+        raise ParameterError(
+            "OUT_CLASSIFIED_FOLDER is given, and there is one result only.",
+            f"Leave it out, or set PROCESSING_MODE to {SEPARATELY}.",
+        )
+    if source == "IN_IMAGE_FEATURES" and not values["OUT_FEATURECLASS"]:
+        raise ParameterError(
+            "OUT_FEATURECLASS is missing.", "Features with images give features: name the layer to write."
+        )
+    if source != "IN_IMAGE_FEATURES" and values["OUT_FEATURECLASS"]:
+        raise ParameterError("OUT_FEATURECLASS goes with IN_IMAGE_FEATURES only.", "Leave it out.")
+    if many and source != "IN_IMAGE_FEATURES" and not values["OUT_CLASSIFIED_FOLDER"]:
+        raise ParameterError("OUT_CLASSIFIED_FOLDER is missing.", "Several results need a folder: name one.")
+    for key in ("OUT_CLASS_AREAS", "OUT_POLYGONS"):
+        if many and values[key]:
+            raise ParameterError(f"{key} goes with one result only.", "Leave it out.")
+
+
+def _check_names(values: Mapping[str, Any]) -> None:
+    many = gives_many(values)
+    written = [(key, values[key]) for key in _FILE_KEYS if values[key]]
+    suffixes = (".tif", ".tiff", ".vrt") if many else (".tif", ".tiff")
     for key, path in written:
-        if Path(path).suffix.lower() not in (".tif", ".tiff"):
+        if key in _RASTER_KEYS and Path(path).suffix.lower() not in suffixes:
             raise ParameterError(
                 f"{key} is {path}.", "The result is a GeoTIFF: give a name that ends with .tif."
             )
         for raster in values["IN_RASTER"]:
             if _same_file(path, raster):
                 raise ParameterError(f"{key} would overwrite the input {raster}.", "Choose another name.")
-    if len(written) == 2 and _same_file(written[0][1], written[1][1]):
-        raise ParameterError(f"{' and '.join(_OUTPUT_KEYS)} are the same file.", "Choose another name.")
+    for number, (key, path) in enumerate(written):
+        for other, other_path in written[:number]:
+            if _same_file(path, other_path):
+                raise ParameterError(f"{other} and {key} are the same file.", "Choose another name.")
 
 
 def _same_file(first: str, second: str) -> bool:
@@ -43,7 +90,7 @@ def _same_file(first: str, second: str) -> bool:
 
 def run(job: Job, reporter: Reporter) -> dict[str, Any]:
     """Classify; see the tool's description."""
-    from ..inference.running import run_classification
+    from ..inference.pixel_job import run_classification
 
     return run_classification(job, reporter)
 
@@ -54,36 +101,113 @@ _PARAMS = (
         Kind.RASTERS,
         "Input raster",
         (
-            "The raster to classify. Several are taken as one mosaic on the grid of the first; where "
-            "they overlap, the first one with data counts."
+            "The raster to classify. Several are taken as one mosaic on the grid of the first, where "
+            "they overlap the first one with data counts; or one by one, as the processing mode says."
         ),
+        optional=True,
     ),
     Param(
         "IN_MODEL_DEFINITION",
         Kind.FILE,
         "Model definition",
-        "The trained model: an .emd file, a .dlpk package, or the definition's JSON text.",
-        extension="emd dlpk",
+        (
+            "The trained model: an .emd file, a .dlpk package, the definition's JSON text, or an ONNX model "
+            "(.onnx)."
+        ),
+        extension="emd dlpk onnx",
     ),
     Param(
         "OUT_CLASSIFIED_RASTER",
         Kind.OUT_RASTER,
         "Classified raster",
         (
-            "The result, a GeoTIFF (.tif) with palette and attribute table. The value 255 means no data "
-            "(65535 where class values go beyond 254)."
+            "The result, a cloud-optimised GeoTIFF (.tif) with palette, overviews and attribute table. The "
+            "value 255 means no data (65535 where class values go beyond 254). With several results it is "
+            "a mosaic of them: a .vrt refers to them, a .tif copies them."
         ),
+        optional=True,
+        offered=True,
     ),
     Param(
         "ARGUMENTS",
         Kind.ARGUMENTS,
         "Arguments",
         (
-            "Names and values, as in 'padding 64;batch_size 8': padding (at least 0, less than half a "
-            "tile), batch_size (at least 1), predict_background (True or False), test_time_augmentation "
-            "(True or False)."
+            "Names and values, as in 'padding 64;batch_size 8': "
+            + "; ".join(f"{a.name}: {a.help}" for a in PIXEL_ARGUMENTS)
+            + " A model may declare more of its own."
         ),
         optional=True,
+    ),
+    Param(
+        "PROCESSING_MODE",
+        Kind.CHOICE,
+        "Processing mode",
+        (
+            "Whether several input rasters, or the rasters of a mosaic file (VRT), are one image or are "
+            "classified one by one. Images of a folder and of features always are."
+        ),
+        default=PROCESSING_MODES[0],
+        choices=PROCESSING_MODES,
+    ),
+    Param(
+        "OUT_CLASSIFIED_FOLDER",
+        Kind.OUT_FOLDER,
+        "Folder of classified rasters",
+        (
+            "Where the results go when images are classified one by one, each under the name of its image. "
+            "With image features it may be left out: a folder beside their result then."
+        ),
+        optional=True,
+    ),
+    Param(
+        "OUT_FEATURECLASS",
+        Kind.OUT_FEATURES,
+        "Features with classified rasters",
+        "The input features with the field Classified, the path of their class raster.",
+        optional=True,
+    ),
+    Param(
+        "IN_FOLDER",
+        Kind.FOLDER,
+        "Folder of images",
+        "In place of input rasters: a folder, searched with the folders inside it, or a pattern like "
+        "/data/*/images/*.tif. Each image is classified by itself.",
+        optional=True,
+        pattern=True,
+    ),
+    Param(
+        "IN_IMAGE_FEATURES",
+        Kind.LAYER,
+        "Features with images",
+        (
+            "In place of input rasters: a layer or table whose features carry images, as a path in a field "
+            "or as attachments."
+        ),
+        optional=True,
+    ),
+    Param(
+        "IMAGE_FIELD",
+        Kind.FIELD,
+        "Image field",
+        (
+            "The field with the paths of the images, absolute or relative to the layer's file. Left out: a "
+            "field called image, raster, path or the like, else attachments."
+        ),
+        optional=True,
+        parent="IN_IMAGE_FEATURES",
+        advanced=True,
+    ),
+    Param(
+        "IN_POLYGONS_OF_INTEREST",
+        Kind.FEATURES,
+        "Polygons of interest",
+        (
+            "Only pixels inside these polygons are classified; the others have no data, and tiles that touch "
+            "no polygon are not run."
+        ),
+        optional=True,
+        geometry=("polygon",),
     ),
     Param(
         "EXTENT",
@@ -101,11 +225,22 @@ _PARAMS = (
         "Cell size",
         (
             "Size of the pixels the model sees and the result has, in units of the raster's coordinate "
-            "reference system; left out or 0, the raster's own. Set it to the model's when the raster is "
-            "much finer or coarser."
+            "reference system; left out or 0, the raster's own."
         ),
         optional=True,
         minimum=0,
+        advanced=True,
+    ),
+    Param(
+        "MATCH_CELL_SIZE",
+        Kind.BOOLEAN,
+        "Match the model's cell size",
+        (
+            "Whether a raster that is much finer (1.5 times) than the imagery the model was trained on is "
+            "brought to that cell size, where the model states one and no cell size is given. The result has "
+            "that cell size, too."
+        ),
+        default=True,
         advanced=True,
     ),
     Param(
@@ -116,6 +251,89 @@ _PARAMS = (
         optional=True,
     ),
     Param(
+        "OUT_MARGIN_RASTER",
+        Kind.OUT_RASTER,
+        "Margin raster",
+        (
+            "A GeoTIFF (.tif) with the difference, 0 to 1, between the largest and the second largest "
+            "probability of each pixel: where it is small, the model wavers. -1 means no data."
+        ),
+        optional=True,
+        advanced=True,
+    ),
+    Param(
+        "OUT_ENTROPY_RASTER",
+        Kind.OUT_RASTER,
+        "Entropy raster",
+        (
+            "A GeoTIFF (.tif) with the entropy of each pixel's probabilities, as a share of the largest one "
+            "possible: 0 is sure, 1 knows nothing. -1 means no data."
+        ),
+        optional=True,
+        advanced=True,
+    ),
+    Param(
+        "OUT_PROBABILITY_RASTER",
+        Kind.OUT_RASTER,
+        "Probability raster",
+        (
+            "A GeoTIFF (.tif) with one band per class: its probability in steps of 0.004 (bytes with a "
+            "scale, which QGIS applies); 255 means no data."
+        ),
+        optional=True,
+        advanced=True,
+    ),
+    Param(
+        "OUT_CLASS_AREAS",
+        Kind.OUT_FILE,
+        "Class areas",
+        "A table (.csv) with pixels, area and share of each class.",
+        optional=True,
+        extension="csv",
+    ),
+    Param(
+        "OUT_POLYGONS",
+        Kind.OUT_FEATURES,
+        "Polygons",
+        (
+            "The regions of the classified raster as polygons with class, area and mean confidence (where a "
+            "confidence raster is written). Class 0, the background, gives none."
+        ),
+        optional=True,
+    ),
+    Param(
+        "MIN_POLYGON_AREA",
+        Kind.NUMBER,
+        "Smallest polygon",
+        (
+            "Regions of fewer square units of the raster's coordinate reference system go into the neighbour "
+            "they share the longest border with."
+        ),
+        default=0.0,
+        minimum=0,
+        advanced=True,
+    ),
+    Param(
+        "SIMPLIFY_TOLERANCE",
+        Kind.NUMBER,
+        "Simplify polygons by",
+        (
+            "How far, in units of the raster's coordinate reference system, borders may be moved to make "
+            "them smooth; common borders stay common. 0 keeps the pixels' steps."
+        ),
+        default=0.0,
+        minimum=0,
+        advanced=True,
+    ),
+    Param(
+        "RIGHT_ANGLES",
+        Kind.BOOLEAN,
+        "Right angles",
+        "Whether polygons get right angles where that fits them, as for buildings.",
+        default=False,
+        advanced=True,
+    ),
+    Param(
         "DEVICE",
         Kind.TEXT,
         "Device",
@@ -124,6 +342,41 @@ _PARAMS = (
             "CUDA:1 and so on."
         ),
         default="AUTO",
+        advanced=True,
+    ),
+    Param(
+        "PRECISION",
+        Kind.CHOICE,
+        "Precision",
+        (
+            "FLOAT32 is exact. BF16, FP16 and INT8 are faster where the hardware supports them; how often "
+            "they agree with float32 on tiles of this raster is measured and told. AUTO takes the fastest "
+            "that agrees."
+        ),
+        default="FLOAT32",
+        choices=("FLOAT32", "AUTO", "BF16", "FP16", "INT8"),
+        advanced=True,
+    ),
+    Param(
+        "TRUST_MODEL",
+        Kind.BOOLEAN,
+        "Trust the model's code",
+        (
+            "Agree to run code that comes with the model (a Python raster function, a pickle), which can do "
+            "anything that you can. The choice is remembered for these very files."
+        ),
+        default=False,
+        advanced=True,
+    ),
+    Param(
+        "RESUME",
+        Kind.BOOLEAN,
+        "Resume",
+        (
+            "Whether an interrupted run of the same settings is gone on with; the result is the same, byte "
+            "for byte. Otherwise it begins anew."
+        ),
+        default=True,
         advanced=True,
     ),
     Param(
@@ -151,11 +404,8 @@ TOOL = Tool(
         "The model carries what it needs to know: bands, normalisation, tile size and classes. Bands are "
         "found by name, then by position. A raster that lacks a band is refused; one that merely looks "
         "different from the training imagery gives a warning.\n\n"
-        "Arguments are: padding (pixels shared with each neighbouring tile, by default a quarter of the "
-        "tile; 0 is fastest and may show seams), batch_size (tiles predicted together; it is halved by "
-        "itself when memory runs out), predict_background (False: the class of value 0 never wins), "
-        "test_time_augmentation (True: the average over the eight flipped and turned views of each tile, "
-        "eight times slower)."
+        "An interrupted run, even one that was killed, goes on where it stopped when it is started again "
+        "with the same settings, and ends with the same bytes."
     ),
     params=_PARAMS,
     results=(Result("VALID_PIXELS", "number", "Number of pixels classified"),),

@@ -3,25 +3,27 @@
 import pytest
 
 from imagerydl.errors import ParameterError
-from imagerydl.inference.arguments import ClassifyArguments
+from imagerydl.inference.arguments import PixelArguments
+from imagerydl.models.arguments import ModelArgument
 
 
 def test_defaults_follow_from_the_tile():
-    arguments = ClassifyArguments.parse(None)
+    arguments = PixelArguments.parse(None)
     assert arguments.padding_for((256, 512)) == 64
     assert [arguments.batch_size_for((side, side)) for side in (64, 256, 2048)] == [16, 8, 4]
-    assert arguments.predict_background
+    assert arguments.predict_background is None
     assert not arguments.test_time_augmentation
 
 
 def test_values_are_honoured_in_any_case_and_form():
     """P10: batch_size set through arguments is honoured."""
-    arguments = ClassifyArguments.parse(
+    arguments = PixelArguments.parse(
         {"Padding": "0", "batch_size": "17", "predict_background": "False", "test_time_augmentation": "TRUE"}
     )
-    assert arguments == ClassifyArguments(0, 17, False, True)
+    assert (arguments.padding, arguments.batch_size) == (0, 17)
+    assert (arguments.predict_background, arguments.test_time_augmentation) == (False, True)
     assert arguments.batch_size_for((2048, 2048)) == 17
-    assert ClassifyArguments.parse({"padding": ""}) == ClassifyArguments()
+    assert PixelArguments.parse({"padding": ""}) == PixelArguments()
 
 
 @pytest.mark.parametrize(
@@ -35,14 +37,27 @@ def test_values_are_honoured_in_any_case_and_form():
         ("batch_size", "nan"),
         ("padding", "-1"),
         ("padding", "x"),
+        ("overlap", "1"),
+        ("tile_size", "0"),
+        ("threshold", "1.1"),
+        ("threshold", "-0.1"),
+        ("merge_policy", "median"),
         ("predict_background", "maybe"),
     ],
 )
 def test_unusable_values_are_refused_by_name(name, value):
     with pytest.raises(ParameterError, match=f"{name} cannot be '{value}'"):
-        ClassifyArguments.parse({name: value})
+        PixelArguments.parse({name: value})
 
 
-def test_unknown_arguments_are_refused_with_the_known_ones():
-    with pytest.raises(ParameterError, match=r"'tile_sise'.*padding, batch_size"):
-        ClassifyArguments.parse({"tile_sise": "5"})
+def test_unknown_arguments_are_refused_with_those_of_the_run_and_of_the_model():
+    arguments = PixelArguments.parse({"tile_sise": "5"})
+    with pytest.raises(ParameterError, match=r"'tile_sise'.*padding, .*batch_size, .*, season"):
+        arguments.refuse_unknown((ModelArgument("season", "text"),))
+    PixelArguments.parse({"Season": "winter"}).refuse_unknown((ModelArgument("season", "text"),))
+
+
+def test_overlap_is_another_way_to_say_padding():
+    assert PixelArguments.parse({"overlap": "0.25"}).padding_for((256, 256)) == 32
+    with pytest.raises(ParameterError, match="two ways"):
+        PixelArguments.parse({"overlap": "0.25", "padding": "3"})

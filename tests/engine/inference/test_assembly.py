@@ -5,14 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagerydl.inference.assembly import BlendingAssembler, PlainAssembler, make_assembler, winners
+from imagerydl.inference.assembly import BlendingAssembler, PlainAssembler, make_assembler
+from imagerydl.inference.decision import CONFIDENCE, Decider, winners
 from imagerydl.inference.layout import whole_layout
 
 
-def assemble(layout, tiles, order=None):
+def decider(outputs, *layers):
+    return Decider(np.arange(outputs, dtype=np.uint8), 255, layers)
+
+
+def assemble(layout, tiles, order=None, policy="mean"):
     """Channels, validity and confidence of a whole raster from tiles by (row, column)."""
     outputs = next(iter(tiles.values())).shape[0]
-    assembler = make_assembler(layout, outputs, True)
+    assembler = make_assembler(layout, decider(outputs, CONFIDENCE), policy)
     everything_valid = np.ones((layout.y.size, layout.x.size), dtype=bool)
     strips = []
     for row in range(layout.y.count):
@@ -23,9 +28,10 @@ def assemble(layout, tiles, order=None):
             assembler.add(column, tiles[row, column], everything_valid)
         strips += assembler.finish_row(row)
     assert [strip.row for strip in strips] == np.cumsum([0] + [len(s.valid) for s in strips[:-1]]).tolist()
-    return tuple(
-        np.concatenate([getattr(strip, name) for strip in strips])
-        for name in ("channels", "valid", "confidence")
+    return (
+        np.concatenate([strip.decided.classes for strip in strips]),
+        np.concatenate([strip.valid for strip in strips]),
+        np.concatenate([strip.decided.layers[CONFIDENCE] for strip in strips]),
     )
 
 
@@ -40,12 +46,18 @@ def random_tiles(layout, outputs, seed=0):
     return tiles
 
 
-@settings(max_examples=40)
-@given(st.randoms(use_true_random=False), st.integers(0, 7), st.integers(1, 70), st.integers(1, 40))
-def test_the_order_of_tiles_changes_nothing(order, padding, width, height):
+@settings(max_examples=200, deadline=None)
+@given(
+    st.randoms(use_true_random=False),
+    st.integers(0, 7),
+    st.integers(1, 70),
+    st.integers(1, 40),
+    st.sampled_from(["mean", "max", "min"]),
+)
+def test_the_order_of_tiles_changes_nothing(order, padding, width, height, policy):
     layout = whole_layout(width, height, (16, 16), padding)
     tiles = random_tiles(layout, 3)
-    for first, second in zip(assemble(layout, tiles), assemble(layout, tiles, order)):
+    for first, second in zip(assemble(layout, tiles, None, policy), assemble(layout, tiles, order, policy)):
         assert first.tobytes() == second.tobytes()
 
 
@@ -88,8 +100,8 @@ def test_two_tiles_that_disagree_blend_without_a_step():
 
 def test_huge_overlaps_take_wider_sums_and_stay_right():
     layout = whole_layout(70, 70, (64, 64), 31)
-    assembler = BlendingAssembler(layout, 2, True)
-    assert assembler._sums.dtype == np.int64
+    assembler = BlendingAssembler(layout, decider(2, CONFIDENCE))
+    assert assembler._planes.dtype == np.int64
     channels, _, confidence = assemble(layout, {
         (row, column): np.stack([np.full((64, 64), 0.3), np.full((64, 64), 0.7)]).astype(np.float32)
         for row in range(layout.y.count) for column in range(layout.x.count)
@@ -99,12 +111,12 @@ def test_huge_overlaps_take_wider_sums_and_stay_right():
 
 
 def test_tiles_that_only_touch_are_not_added_up():
-    assert isinstance(make_assembler(whole_layout(9, 9, (4, 4), 0), 2, False), PlainAssembler)
+    assert isinstance(make_assembler(whole_layout(9, 9, (4, 4), 0), decider(2)), PlainAssembler)
 
 
 def test_skipped_tiles_leave_their_pixels_invalid():
     layout = whole_layout(8, 4, (4, 4), 0)
-    assembler = make_assembler(layout, 2, False)
+    assembler = make_assembler(layout, decider(2))
     assembler.add(1, np.ones((2, 4, 4), np.float32), np.eye(4, dtype=bool))
     (strip,) = assembler.finish_row(0)
     np.testing.assert_array_equal(strip.valid, np.hstack([np.zeros((4, 4)), np.eye(4)]))
@@ -113,6 +125,8 @@ def test_skipped_tiles_leave_their_pixels_invalid():
 @pytest.mark.parametrize("channels", [1, 2, 7, 300])
 def test_the_winner_is_the_first_largest_channel(channels):
     scores = np.random.default_rng(channels).integers(0, 5, (channels, 20, 30)).astype(np.float32)
-    index, best = winners(scores)
+    index, best, second = winners(scores, with_second=True)
     np.testing.assert_array_equal(index, scores.argmax(axis=0))
     np.testing.assert_array_equal(best, scores.max(axis=0))
+    expected = np.sort(scores, axis=0)[-2] if channels > 1 else np.zeros((20, 30))
+    np.testing.assert_array_equal(second, expected)

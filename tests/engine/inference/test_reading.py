@@ -8,6 +8,7 @@ from imagerydl.imagery.source import open_source
 from imagerydl.inference.layout import whole_layout
 from imagerydl.inference.reading import TileReader, network_input
 from imagerydl.models.normalisation import Normalisation
+from imagerydl.models.runtimes.protocol import ModelInput
 
 NORMALISATION = Normalisation((10.0, 20.0), (2.0, 4.0))
 
@@ -15,7 +16,7 @@ NORMALISATION = Normalisation((10.0, 20.0), (2.0, 4.0))
 def test_values_are_normalised_and_0_where_there_is_no_picture():
     data = np.full((2, 2, 2), 30, np.uint8)
     picture = np.array([[True, False], [True, True]])
-    values = network_input(data, picture, NORMALISATION)
+    values = network_input(data, picture, ModelInput(NORMALISATION))
     assert values.dtype == np.float32
     assert values[0].tolist() == [[10, 0], [10, 10]]
     assert values[1].tolist() == [[2.5, 0], [2.5, 2.5]]
@@ -23,7 +24,7 @@ def test_values_are_normalised_and_0_where_there_is_no_picture():
 
 def test_what_is_not_a_number_never_reaches_the_network():
     data = np.array([[[np.nan, 1.0]], [[5.0, np.inf]]])
-    values = network_input(data, np.ones((1, 2), bool), None)
+    values = network_input(data, np.ones((1, 2), bool), ModelInput())
     assert values.tolist() == [[[0, 1]], [[5, 0]]]
 
 
@@ -33,7 +34,7 @@ def test_batches_come_in_order_and_cut_the_mirrored_picture(make_raster, readers
     layout = whole_layout(50, 30, (16, 16), 4)
     padded = np.pad(data, ((0, 0), (4, 40), (4, 40)), mode="reflect").astype(np.float32)
     with open_source(make_raster("a.tif", data)) as source:
-        with TileReader(source, (1, 0), None, readers) as reader:
+        with TileReader(source, (1, 0), ModelInput(), 0, readers) as reader:
             batches = list(reader.batches(layout, layout.runs(4)))
     assert [batch.run for batch in batches] == list(layout.runs(4))
     for batch in batches:
@@ -47,7 +48,7 @@ def test_tiles_without_data_are_left_out_and_counted(make_raster):
     data[0, 3, 20] = 5
     layout = whole_layout(32, 8, (8, 8), 0)
     with open_source(make_raster("a.tif", data, nodata=0)) as source:
-        with TileReader(source, (0,), None, 1) as reader:
+        with TileReader(source, (0,), ModelInput(), 0, 1) as reader:
             (batch,) = reader.batches(layout, layout.runs(10))
     assert batch.columns == (2,)
     assert batch.skipped == 3
@@ -59,5 +60,8 @@ def test_an_error_in_a_reader_comes_out(make_raster, tmp_path):
     layout = whole_layout(8, 8, (8, 8), 0)
     with open_source(path) as source:
         (tmp_path / "a.tif").unlink()
-        with TileReader(source, (0,), None, 2) as reader, pytest.raises(DataError, match=r"a\.tif"):
+        with (
+            TileReader(source, (0,), ModelInput(), 0, 2) as reader,
+            pytest.raises(DataError, match=r"a\.tif"),
+        ):
             list(reader.batches(layout, layout.runs(1)))

@@ -85,7 +85,6 @@ def test_every_pixel_gets_its_class_with_names_colours_table_and_style(make_rast
     assert source.colormap[5] == (5, 10, 20)
     assert values == {
         "OUT_CLASSIFIED_RASTER": str(classify.out),
-        "OUT_CONFIDENCE_RASTER": None,
         "VALID_PIXELS": 70 * 90,
     }
     beside = {file.name for file in classify.out.parent.iterdir()}
@@ -224,7 +223,8 @@ def test_a_model_of_single_pixels_does_not_care_for_arguments(make_raster, model
     [
         ("batch_size 0", "batch_size"),
         ("padding 16", "less than half a tile"),
-        ("tile_size 64", "no argument 'tile_size'"),
+        ("tile_sise 64", "no argument 'tile_sise'"),
+        ("tile_size 0", "tile_size cannot be"),
     ],
 )
 def test_unusable_arguments_are_refused_and_leave_nothing(make_raster, model, classify, arguments, said):
@@ -362,7 +362,7 @@ def test_a_folder_that_cannot_be_written_is_named(make_raster, model, classify):
         classify(make_raster("a.tif", picture()), model)
 
 
-def test_cancelling_leaves_nothing(make_raster, model, classify):
+def test_cancelling_leaves_nothing_but_what_the_next_run_goes_on_with(make_raster, model, classify):
     job = make_job(
         "classifypixels",
         {
@@ -375,4 +375,7 @@ def test_cancelling_leaves_nothing(make_raster, model, classify):
     polled = []
     with pytest.raises(CancelledError):
         run_job(job, Reporter(is_cancelled=lambda: polled.append(1) or len(polled) > 4))
-    assert list(classify.out.parent.iterdir()) == []
+    assert [path.name for path in classify.out.parent.iterdir()] == [".classified.unfinished"]
+    run_job(job, Reporter())
+    assert not list(classify.out.parent.glob(".*"))
+    np.testing.assert_array_equal(classify.result()[0], truth(picture(300, 300)))

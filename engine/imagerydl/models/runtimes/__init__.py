@@ -1,6 +1,6 @@
-"""Runtimes: what computes a model's output, each behind the same small interface."""
+"""Runtimes: what computes a model, one module a library, chosen by framework and file."""
 
-from .opening import open_pixel_model
+from .opening import declared_arguments, foreign_code, open_pixel_model
 from .protocol import PixelModel
 
-__all__ = ["PixelModel", "open_pixel_model"]
+__all__ = ["PixelModel", "declared_arguments", "foreign_code", "open_pixel_model"]

@@ -116,6 +116,7 @@ class PixelModel:
     data_range: Optional[tuple[float, float]] = None
     arguments: tuple[ModelArgument, ...] = ()
     wants_positions: bool = False
+    wants_calibration: bool = False
 
     def begin(self, scene: Scene) -> None:
         """Be told of the raster the next tiles come from; called before each raster's first tile."""

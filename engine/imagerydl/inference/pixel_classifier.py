@@ -1,0 +1,216 @@
+"""A model, opened once, that classifies rasters as a Classify Pixels job asks for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Optional
+
+from .. import __version__, outputs
+from ..errors import ModelDefinitionError
+from ..events import Reporter
+from ..fingerprints import file_state, fingerprint
+from ..imagery.source import RasterSource, open_source
+from ..labels.source import split_layer_name
+from ..models.definition import load_definition
+from ..models.runtimes import PixelModel, declared_arguments, open_pixel_model
+from ..models.runtimes.protocol import Scene
+from .arguments import PixelArguments
+from .bands import cell_size_to_match, cell_size_warnings
+from .classification import CLASSES, Tally, View, classify
+from .decision import CONFIDENCE, ENTROPY, FORMS, MARGIN, PROBABILITIES, Decider
+from .finishing import ResultFiles, publish_rasters
+from .fitting import ClassTable, class_table, fit_bands, fit_input, make_decider, make_predictor
+from .interest import InterestArea
+from .items import Item
+from .sampling import sample_tiles
+from .spool import RasterForm, Spool
+from .tiles import plan_tiles
+
+if TYPE_CHECKING:
+    from ..jobs import Job
+
+#: Parameters that change where results go or how a run is driven, and not what it gives.
+NOT_TOLD = frozenset({"OVERWRITE", "RESUME", "TRUST_MODEL"})
+
+_BAND_NAMES = {CONFIDENCE: "Confidence", MARGIN: "Margin", ENTROPY: "Entropy"}
+
+#: Threads that read; the rest of the processor belongs to the model.
+_MOST_READERS = 4
+
+
+@dataclass(frozen=True)
+class ItemResult:
+    """What came out of an item.
+
+    Attributes:
+        files: Its files.
+        tally: What was done.
+    """
+
+    files: ResultFiles
+    tally: Tally
+
+
+class PixelClassifier:
+    """A model, opened once, that classifies rasters as a job asks for.
+
+    Args:
+        job: The job.
+        reporter: Hears what is to be said.
+
+    Raises:
+        EngineError: If the model cannot be used.
+    """
+
+    def __init__(self, job: Job, reporter: Reporter) -> None:
+        self._job, self._reporter = job, reporter
+        self._arguments = PixelArguments.parse(job["ARGUMENTS"])
+        self._definition = definition = load_definition(job["IN_MODEL_DEFINITION"])
+        if definition.model_type not in ("", "ImageClassification"):
+            raise ModelDefinitionError(
+                f"{definition.name} is a model for {definition.model_type}, not for pixel classification.",
+                "Choose a model whose ModelType is ImageClassification.",
+            )
+        self._arguments.refuse_unknown(declared_arguments(definition, job["TRUST_MODEL"]))
+        self._model: PixelModel = open_pixel_model(
+            definition,
+            job["DEVICE"],
+            precision=job["PRECISION"],
+            arguments=self._arguments.given,
+            consent=job["TRUST_MODEL"],
+            reporter=reporter,
+        )
+        reporter.message(f"{definition.name} runs with {self._model.description}.")
+
+    def close(self) -> None:
+        """Release the model."""
+        self._model.close()
+
+    def classify(self, item: Item, files: ResultFiles, overwrite: bool) -> ItemResult:
+        """Classify one raster or mosaic.
+
+        Args:
+            item: What.
+            files: Where results go.
+            overwrite: Whether existing files are replaced.
+
+        Raises:
+            EngineError: Naming what is wrong.
+        """
+        with self._open(item) as source:
+            return self._classify(item, source, files, overwrite)
+
+    def _open(self, item: Item) -> RasterSource:
+        job = self._job
+
+        def opened(cell_size: Optional[float]) -> RasterSource:
+            return open_source(item.images, extent=job["EXTENT"], cell_size=cell_size, skip_damaged=True)
+
+        source = opened(job["CELL_SIZE"] or None)
+        wanted = cell_size_to_match(self._definition, source)
+        if wanted is None or job["CELL_SIZE"] or not job["MATCH_CELL_SIZE"]:
+            for warning in cell_size_warnings(self._definition, source):
+                self._reporter.warning(warning)
+            return source
+        self._reporter.message(
+            f"{source.name} has cells of {max(source.grid.cell_size):.4g} map units and is brought to "
+            f"{wanted:.4g}, which the model was trained on. Set MATCH_CELL_SIZE to false to keep its own."
+        )
+        source.close()
+        return opened(wanted)
+
+    def _classify(self, item: Item, source: RasterSource, files: ResultFiles, overwrite: bool) -> ItemResult:
+        definition, model, arguments = self._definition, self._model, self._arguments
+        reporter = self._reporter
+        model.begin(_scene(source))
+        bands = fit_bands(definition, model, source, reporter)
+        area = self._area(source)
+        plan = plan_tiles(definition, model, arguments, source.grid.width, source.grid.height)
+        table = class_table(definition, model)
+        decider = make_decider(table, model, arguments, tuple(files.layers))
+        predictor = make_predictor(model, table, arguments, plan, reporter)
+        view = View(source, bands, fit_input(definition, model, source, bands, reporter), area)
+        if model.wants_calibration:
+            reporter.message(model.calibrate(sample_tiles(view, plan)))
+        with outputs.work_folder(files.classes, keep=self._job["RESUME"]) as folder:
+            spool = Spool(
+                folder, source.grid, _forms(decider, table, files), self._header(item, source, plan)
+            )
+            try:
+                tally = classify(
+                    view,
+                    plan,
+                    predictor,
+                    decider,
+                    spool,
+                    reporter,
+                    readers=max(1, min(_MOST_READERS, (os.cpu_count() or 1) // 2)),
+                    policy=arguments.merge_policy,
+                )
+            finally:
+                spool.close()
+            is_classes = decider.dtype.kind in "iu"
+            # An interrupted run may have come as far as to publish some of the files.
+            again = overwrite or spool.went_on
+            publish_rasters(spool, files, table.schema if is_classes else None, tally, reporter, again)
+        self._report(source, tally, spool)
+        return ItemResult(files, tally)
+
+    def _area(self, source: RasterSource) -> Optional[InterestArea]:
+        path = self._job["IN_POLYGONS_OF_INTEREST"]
+        return InterestArea(path, source.grid, self._reporter.message) if path else None
+
+    def _header(self, item: Item, source: RasterSource, plan: Any) -> dict[str, Any]:
+        job, definition = self._job, self._definition
+        values = {key: value for key, value in job.values.items() if key not in NOT_TOLD}
+        area = job["IN_POLYGONS_OF_INTEREST"]
+        told = [
+            __version__,
+            values,
+            definition.raw,
+            file_state(definition.model_file),
+            [file_state(path) for path in item.images],
+            file_state(split_layer_name(area)[0]) if area else None,
+            repr(source.grid),
+            repr(plan),
+            self._model.description,
+        ]
+        return {"run": fingerprint(told)}
+
+    def _report(self, source: RasterSource, tally: Tally, spool: Spool) -> None:
+        skipped = ""
+        if tally.skipped:
+            skipped = f" {tally.skipped} of {tally.tiles} tiles hold no data and were skipped."
+        self._reporter.message(f"{source.name}: {tally.valid_pixels} pixels classified.{skipped}")
+        if not tally.valid_pixels:
+            self._reporter.warning(f"{source.name} has no valid pixel here: the result is all no-data.")
+        damage = {**(spool.notes[-1].damage if spool.notes else {}), **source.damage}
+        for path, blocks in damage.items():
+            self._reporter.warning(
+                f"{path} is damaged: {blocks} of its blocks could not be read; they have no data in "
+                "the result."
+            )
+
+
+def _scene(source: RasterSource) -> Scene:
+    grid = source.grid
+    t = grid.transform
+    reference = (grid.crs.to_epsg() or grid.crs.to_wkt()) if grid.crs else None
+    return Scene(
+        grid.width, grid.height, (t.a, t.b, t.c, t.d, t.e, t.f), reference, source.dtype.name, source.nodata
+    )
+
+
+def _forms(decider: Decider, table: ClassTable, files: ResultFiles) -> dict[str, RasterForm]:
+    """How each raster is stored."""
+    is_classes = decider.dtype.name in ("uint8", "uint16")
+    colors = {entry.value: entry.color for entry in table.schema} if is_classes else {}
+    forms = {CLASSES: RasterForm(decider.dtype.name, decider.nodata, ("Class",), colors=colors)}
+    for layer in files.layers:
+        form = FORMS[layer]
+        names = (_BAND_NAMES.get(layer, ""),)
+        if layer == PROBABILITIES:
+            names = tuple(table.schema[int(value)].name for value in decider.values)
+        forms[layer] = RasterForm(form.dtype, form.nodata, names, form.scale)
+    return forms
