@@ -31,6 +31,10 @@ from .tiles import TilePlan
 CLASSES = "classes"
 
 
+#: Classes up to which each is counted by itself.
+_FEW = 32
+
+
 @dataclass
 class Tally:
     """What a run did, an interrupted one before it included.
@@ -93,7 +97,6 @@ class _Block:
         """Take in a predicted batch; ``scores`` is None where every tile was skipped."""
         run = self._run
         if scores is not None:
-            run.predictor.check(scores)
             if run.needs_probabilities:
                 scores = run.predictor.probabilities(scores)
             for column, tile, valid in zip(batch.columns, scores, batch.counted):
@@ -113,16 +116,18 @@ class _Block:
                 self.flush()
 
     def _place(self, strip: Strip, rows: slice, target: slice) -> None:
-        invalid = ~strip.valid[rows]
-        decider = self._run.decider
+        valid = strip.valid[rows]
+        invalid = None if valid.all() else ~valid
         classes = self._held[CLASSES][target]
         classes[:] = strip.decided.classes[rows]
-        classes[invalid] = decider.nodata
-        self._valid_pixels += invalid.size - int(np.count_nonzero(invalid))
+        if invalid is not None:
+            classes[invalid] = self._run.decider.nodata
+        self._valid_pixels += int(np.count_nonzero(valid))
         for layer, values in strip.decided.layers.items():
             held = self._held[layer][..., target, :]
             held[:] = values[..., rows, :]
-            held[..., invalid] = FORMS[layer].nodata
+            if invalid is not None:
+                held[..., invalid] = FORMS[layer].nodata
 
     def flush(self) -> None:
         """Spool what is held."""
@@ -130,7 +135,7 @@ class _Block:
             return
         tally, layout = self._run.tally, self._layout
         arrays = {name: held[..., : self._filled, :] for name, held in self._held.items()}
-        counts = _counted(arrays[CLASSES], self._run.decider.nodata)
+        counts = _counted(arrays[CLASSES], self._run.decider)
         # A valid pixel may be left without a class, where the model is not sure enough.
         valid = sum(counts.values()) if counts else self._valid_pixels
         tally.valid_pixels += valid
@@ -255,14 +260,15 @@ def _note_skipped(batch: Batch, block: _Block, tally: Tally) -> None:
     tally.skipped += batch.skipped
 
 
-def _counted(classes: np.ndarray, nodata: float) -> dict[int, int]:
+def _counted(classes: np.ndarray, decider: Decider) -> dict[int, int]:
     """Pixels by value, without those of no data; nothing for values that are not whole numbers."""
     if classes.dtype.kind == "f":
         return {}
-    if classes.dtype.itemsize <= 2 and classes.dtype.kind == "u":
-        counts = np.zeros(np.iinfo(classes.dtype).max + 1, dtype=np.int64)
-        for row in classes:  # row by row: counting takes eight times the memory of the pixels
-            counts += np.bincount(row, minlength=len(counts))
-        return {int(v): int(counts[v]) for v in np.flatnonzero(counts) if v != nodata}
+    if 1 < decider.channels <= _FEW:
+        # A comparison a class is faster than a histogram, which goes through wide integers.
+        found = {int(value): int(np.count_nonzero(classes == value)) for value in decider.values}
+        if 0 not in found:  # a threshold may have made pixels background
+            found[0] = int(np.count_nonzero(classes == 0))
+        return {value: count for value, count in sorted(found.items()) if count and value != decider.nodata}
     values, numbers = np.unique(classes, return_counts=True)
-    return {int(v): int(n) for v, n in zip(values, numbers) if v != nodata}
+    return {int(v): int(n) for v, n in zip(values, numbers) if v != decider.nodata}

@@ -8,6 +8,8 @@ from typing import Any, Optional
 
 import numpy as np
 
+from ..errors import ModelError
+
 #: Layers beside the class raster.
 CONFIDENCE, MARGIN, ENTROPY, PROBABILITIES = LAYERS = ("confidence", "margin", "entropy", "probabilities")
 
@@ -77,6 +79,7 @@ class Decider:
         self.nodata = nodata
         self.layers = tuple(layers)
         self._threshold = threshold
+        self._is_identity = values.dtype == np.uint8 and np.array_equal(values, np.arange(len(values)))
         found = np.flatnonzero(values == 0)
         self._background = int(found[0]) if len(found) else None
 
@@ -108,7 +111,9 @@ class Decider:
         """
         second = MARGIN in self.layers
         index, best, runner_up = winners(scores, with_second=second)
-        classes = self.values[index]
+        if best.dtype.kind == "f" and np.isnan(best.sum(dtype=np.float32)):
+            raise not_a_number()  # a maximum keeps a NaN of any channel
+        classes = index if self._is_identity else np.take(self.values, index, mode="clip")
         if self._threshold is not None:
             index, classes, best = self._held_to_threshold(scores, totals, index, classes, best)
         if not self.layers:
@@ -162,6 +167,14 @@ class ValueDecider(Decider):
         return Decided(scores[0].astype(self.dtype), {})
 
 
+def not_a_number() -> ModelError:
+    """What to say of a model that gives no numbers."""
+    return ModelError(
+        "The model's output is not a number (NaN).",
+        "Check the model's normalisation against the raster's values, or train it again.",
+    )
+
+
 def winners(
     scores: np.ndarray, with_second: bool = False
 ) -> tuple[np.ndarray, np.ndarray, Optional[np.ndarray]]:
@@ -180,11 +193,15 @@ def winners(
     if with_second:
         lowest = -np.inf if scores.dtype.kind == "f" else np.iinfo(scores.dtype).min
         second = np.full_like(best, lowest if len(scores) > 1 else 0)
-    index = np.zeros(best.shape, dtype=np.uint8 if len(scores) <= 256 else np.uint16)
+    number = np.uint8 if len(scores) <= 256 else np.uint16
+    index = np.zeros(best.shape, dtype=number)
+    better = np.empty(best.shape, dtype=bool)
     for channel in range(1, len(scores)):
         plane = scores[channel]
-        better = plane > best
-        np.copyto(index, channel, where=better)
+        np.greater(plane, best, out=better)
+        # The latest channel that was better has the largest number: no selecting, which is slow where
+        # neighbours differ.
+        np.maximum(index, better.view(np.uint8) * number(channel), out=index)
         if second is not None:
             np.maximum(second, np.minimum(best, plane), out=second)
         np.maximum(best, plane, out=best)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import ModelError, OutOfMemoryError
 from ..models.runtimes.protocol import Gives, PixelModel, Position, softmax
+from .decision import not_a_number
 
 
 class Predictor:
@@ -78,7 +79,14 @@ class Predictor:
         return self._competing(batch, valid, positions)
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """Probabilities of what :meth:`scores` gave, in place."""
+        """Probabilities of what :meth:`scores` gave, in place.
+
+        Raises:
+            ModelError: If they are not numbers.
+        """
+        # One pass: a single NaN makes the sum one.
+        if scores.dtype.kind == "f" and np.isnan(scores.sum(dtype=np.float32)):
+            raise not_a_number()
         is_logits = self._model.gives is Gives.LOGITS and not self._average_views
         return softmax(scores) if is_logits else scores
 
@@ -109,15 +117,6 @@ class Predictor:
             raise ModelError(
                 f"The model gives {scores.shape[1]} channels, its definition lists {self._outputs} classes.",
                 "Correct Classes in the definition: one for each output channel, in its order.",
-            )
-
-    def check(self, scores: np.ndarray) -> None:
-        """Raise :class:`ModelError` for scores that are not numbers."""
-        # One pass: a single NaN makes the sum one.
-        if scores.dtype.kind == "f" and np.isnan(scores.sum(dtype=np.float32)):
-            raise ModelError(
-                "The model's output is not a number (NaN).",
-                "Check the model's normalisation against the raster's values, or train it again.",
             )
 
     def _averaged(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:

@@ -132,12 +132,13 @@ class TileReader:
         ]
         if not kept:
             return self._nothing(layout, run)
-        values = network_input(data, picture, self._feed)
-        tiles = np.empty((len(kept), len(self._bands), values.shape[1], width), dtype=values.dtype)
-        masks = np.empty((len(kept), values.shape[1], width), dtype=bool)
+        height = data.shape[1]
+        dtype = data.dtype if self._feed.as_read else np.float32
+        tiles = np.empty((len(kept), len(self._bands), height, width), dtype=dtype)
+        masks = np.empty((len(kept), height, width), dtype=bool)
         for position, index in enumerate(kept):
             columns = slice(offsets[index], offsets[index] + width)
-            tiles[position] = values[:, :, columns]
+            fill_input(tiles[position], data[:, :, columns], picture[:, columns], self._feed)
             masks[position] = valid[:, columns]
         return Batch(layout, run, tuple(run.columns[i] for i in kept), tiles, masks, context)
 
@@ -156,26 +157,27 @@ def _widened(window: Window, pixels: int) -> Window:
     )
 
 
-def network_input(data: np.ndarray, picture: np.ndarray, feed: ModelInput) -> np.ndarray:
-    """What the network sees.
+def fill_input(target: np.ndarray, data: np.ndarray, picture: np.ndarray, feed: ModelInput) -> None:
+    """Put what the network sees of a tile into ``target``: finite numbers.
 
     Args:
+        target: ``[bands, h, w]``, float32; the data's own type where the model takes them as read.
         data: ``[bands, h, w]`` as read.
         picture: ``[h, w]``, True where the values are a picture.
         feed: How values become input, and what stands where there is no picture.
-
-    Returns:
-        Float32 ``[bands, h, w]``, finite; the data's own type where the model takes them as read.
     """
     everywhere = picture.all()
     if feed.blank is not None and not everywhere:
         data = np.where(picture, data, data.dtype.type(feed.blank))
     if feed.as_read:
-        return data
-    values = feed.normalisation.apply(data) if feed.normalisation else data.astype(np.float32)
+        target[:] = data
+        return
+    if feed.normalisation:
+        feed.normalisation.apply_to(data, target)
+    else:
+        target[:] = data
     if feed.blank is None and not everywhere:
         # 0 is the mean of normalised values: the least telling thing to put beside a valid pixel.
-        values[:, ~picture] = 0
+        target[:, ~picture] = 0
     if data.dtype.kind == "f":
-        np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    return values
+        np.nan_to_num(target, copy=False, nan=0.0, posinf=0.0, neginf=0.0)

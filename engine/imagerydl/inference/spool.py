@@ -215,7 +215,9 @@ class Spool:
             t = grid.transform
             yield f"<GeoTransform>{t.c!r}, {t.a!r}, {t.b!r}, {t.f!r}, {t.d!r}, {t.e!r}</GeoTransform>\n"
         for band, band_name in enumerate(form.band_names, start=1):
-            yield f'<VRTRasterBand dataType="{GDAL_TYPES[form.dtype]}" band="{band}">\n'
+            # Blocks like those of the bands: GDAL's own of 128 would read each of them four times.
+            blocks = f'blockXSize="{BAND_ROWS}" blockYSize="{BAND_ROWS}"'
+            yield f'<VRTRasterBand dataType="{GDAL_TYPES[form.dtype]}" band="{band}" {blocks}>\n'
             yield f"<Description>{escape(band_name)}</Description>\n"
             yield f"<NoDataValue>{form.nodata!r}</NoDataValue>\n"
             if form.scale != 1.0:

@@ -41,15 +41,25 @@ class Normalisation:
         """Normalise ``[bands, h, w]`` or ``[n, bands, h, w]``; returns float32, same shape."""
         import numpy as np
 
+        result = np.empty(data.shape, np.float32)
+        self.apply_to(data, result)
+        return result
+
+    def apply_to(self, data: np.ndarray, target: np.ndarray) -> None:
+        """Normalise ``[bands, h, w]`` or ``[n, bands, h, w]`` into float32 ``target`` of the same shape."""
+        import numpy as np
+
         shape = (self.bands, 1, 1)
         # In float32 throughout: the same pixel gives the same input in every tile and batch.
         subtract = np.asarray(self.subtract, np.float32).reshape(shape)
         divide = np.asarray(self.divide, np.float32).reshape(shape)
-        result = data.astype(np.float32)
         if subtract.any():
-            result -= subtract
-        result /= divide
-        return result
+            target[...] = data
+            target -= subtract
+            data = target
+        np.divide(
+            data, divide, out=target, dtype=np.float32, casting="same_kind" if data is target else "unsafe"
+        )
 
     @classmethod
     def from_byte_range(cls, bands: int) -> Normalisation:

@@ -46,10 +46,9 @@ def test_a_single_tile_that_does_not_fit_is_an_error():
 def test_not_a_number_and_wrong_channels_are_the_models_fault():
     predictor = Predictor(Model(), 2, lambda text: None)
     scores = BATCH.copy()
-    predictor.check(scores)
     scores[3, 1, 2, 2] = np.nan
     with pytest.raises(ModelError, match="not a number"):
-        predictor.check(scores)
+        predictor.probabilities(scores)
     with pytest.raises(ModelError, match=r"gives 1 channels.*lists 2"):
         predictor.scores(BATCH[:, :1], VALID)
     with pytest.raises(ModelError, match="pixel classifier gives"):

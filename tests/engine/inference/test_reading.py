@@ -6,9 +6,16 @@ import pytest
 from imagerydl.errors import DataError
 from imagerydl.imagery.source import open_source
 from imagerydl.inference.layout import whole_layout
-from imagerydl.inference.reading import TileReader, network_input
+from imagerydl.inference.reading import TileReader, fill_input
 from imagerydl.models.normalisation import Normalisation
 from imagerydl.models.runtimes.protocol import ModelInput
+
+
+def network_input(data, picture, feed):
+    target = np.empty(data.shape, np.float32)
+    fill_input(target, data, picture, feed)
+    return target
+
 
 NORMALISATION = Normalisation((10.0, 20.0), (2.0, 4.0))
 
