@@ -5,8 +5,8 @@ Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Optional
 
 from ..errors import ParameterError
@@ -101,7 +101,6 @@ class PixelArguments:
         test_time_augmentation: Whether flipped and turned views are averaged.
         threshold: See :data:`PIXEL_ARGUMENTS`.
         merge_policy: One of :data:`MERGE_POLICIES`.
-        given: All arguments as given, by lower-case name; a model takes its own from here.
     """
 
     padding: Optional[int] = None
@@ -112,39 +111,44 @@ class PixelArguments:
     test_time_augmentation: bool = False
     threshold: Optional[float] = None
     merge_policy: str = MEAN
-    given: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, arguments: Optional[Mapping[str, str]]) -> PixelArguments:
+    def parse(
+        cls, arguments: Optional[Mapping[str, str]], declared: Optional[Sequence[ModelArgument]] = None
+    ) -> PixelArguments:
         """Read arguments as an ``ARGUMENTS`` parameter holds them.
 
-        Names that are not known here are left for the model; see :func:`refuse_unknown`.
+        Args:
+            arguments: Texts by name.
+            declared: What the model declares itself, which is the model's to read; None while no model
+                is known: then any name goes, and values are taken for the run's own.
 
         Raises:
-            ParameterError: Naming the argument that has no usable value.
+            ParameterError: Naming the argument that has no usable value, or that nobody knows.
         """
         given = {
             name.strip().lower(): str(text).strip()
             for name, text in (arguments or {}).items()
             if str(text).strip()
         }
-        read = {name: _READERS[name](name, text) for name, text in given.items() if name in _READERS}
+        own = {argument.name.lower() for argument in declared or ()}
+        unknown = [name for name in given if name not in _READERS and name not in own]
+        if declared is not None and unknown:
+            names = dict.fromkeys(argument.name for argument in (*PIXEL_ARGUMENTS, *declared))
+            raise ParameterError(
+                f"ARGUMENTS has no argument {unknown[0]!r} with this model.",
+                f"There are {', '.join(names)}.",
+            )
+        # A model's own threshold may run to 100, its policies may be others.
+        readable = {
+            name: text for name, text in given.items() if name in _READERS and name not in own - _SHARED
+        }
+        read = {name: _READERS[name](name, text) for name, text in readable.items()}
         if "padding" in read and "overlap" in read:
             raise ParameterError(
                 "The arguments padding and overlap say the same in two ways.", "Give one of them."
             )
-        return cls(**read, given=given)
-
-    def refuse_unknown(self, declared: tuple[ModelArgument, ...]) -> None:
-        """Raise :class:`ParameterError` for an argument that neither the run nor the model knows."""
-        known = [argument.name for argument in (*PIXEL_ARGUMENTS, *declared)]
-        lower = {name.lower() for name in known}
-        for name in self.given:
-            if name not in lower:
-                raise ParameterError(
-                    f"ARGUMENTS has no argument {name!r} with this model.",
-                    f"There are {', '.join(dict.fromkeys(known))}.",
-                )
+        return cls(**read)
 
     def padding_for(self, tile: tuple[int, int]) -> int:
         """Padding in pixels for tiles of (height, width)."""
@@ -190,6 +194,9 @@ def _policy(name: str, text: str) -> str:
         )
     return text.lower()
 
+
+#: What a model and the run both need to know where the model declares it.
+_SHARED = frozenset({"padding", "batch_size", "tile_size", "predict_background", "test_time_augmentation"})
 
 _INFINITY = float("inf")
 _READERS = {

@@ -157,14 +157,33 @@ class ValueDecider(Decider):
     Args:
         dtype: Pixel type of the raster.
         nodata: Value of pixels without data.
+        no_value: The value by which the model says that it has none.
     """
 
-    def __init__(self, dtype: Any, nodata: float) -> None:
+    def __init__(self, dtype: Any, nodata: float, no_value: Optional[float] = None) -> None:
         super().__init__(np.zeros(1, dtype=dtype), nodata)
+        self._no_value = no_value
 
     def decide(self, scores: np.ndarray, totals: Optional[np.ndarray] = None) -> Decided:
-        """The one channel, in the pixel type of the raster."""
-        return Decided(scores[0].astype(self.dtype), {})
+        """The one channel, in the pixel type of the raster.
+
+        Raises:
+            ModelError: For a value that the pixel type does not hold.
+        """
+        given = scores[0]
+        without = None if self._no_value is None else given == self._no_value
+        values = given.astype(self.dtype)
+        wrong = values != given
+        if values.dtype.kind in "iu" and wrong.any():
+            unlisted = wrong if without is None else wrong & ~without
+            if unlisted.any():
+                raise ModelError(
+                    f"The model gives the value {given[unlisted][0]:g}, which is none of its classes.",
+                    "List every class in the model's class table.",
+                )
+        if without is not None:
+            values[without] = self.nodata
+        return Decided(values, {})
 
 
 def not_a_number() -> ModelError:

@@ -78,7 +78,7 @@ def make_decider(
                 "Leave these outputs out.",
             )
         dtype, nodata = _value_type(model, table.schema)
-        return ValueDecider(dtype, nodata)
+        return ValueDecider(dtype, nodata, model.no_value)
     excluded = excluded_channels(table, model, arguments)
     values = [value for channel, value in enumerate(table.values) if channel not in excluded]
     dtype = np.uint8 if max(table.values) <= 254 else np.uint16
@@ -89,15 +89,19 @@ def make_decider(
 
 
 def _value_type(model: PixelModel, schema: ClassSchema) -> tuple[np.dtype, float]:
-    """Pixel type that holds a model's values, and one value more for no data."""
+    """Pixel type for a model's values, and one value more for no data.
+
+    Functions announce wide types as a matter of course; where a table lists all classes, the
+    narrowest unsigned type that holds them serves palettes and other programs better.
+    """
     dtype = np.dtype(model.pixel_type or "uint8")
     if dtype.kind == "f":
         return dtype, -9999.0
+    if len(schema):
+        largest = max(schema.values)
+        dtype = np.dtype(np.uint8 if largest < 255 else np.uint16 if largest < 65535 else dtype)
     limits = np.iinfo(dtype)
-    free = [value for value in (limits.max, limits.min) if value not in schema.values]
-    if dtype == np.uint8 and free != [limits.max, limits.min] and limits.max not in free:
-        return np.dtype(np.uint16), 65535
-    return dtype, int(free[0])
+    return dtype, int(limits.min if limits.max in schema.values else limits.max)
 
 
 def excluded_channels(table: ClassTable, model: PixelModel, arguments: PixelArguments) -> frozenset[int]:

@@ -13,7 +13,7 @@ from ..fingerprints import file_state, fingerprint
 from ..imagery.source import RasterSource, open_source
 from ..labels.source import split_layer_name
 from ..models.definition import load_definition
-from ..models.runtimes import PixelModel, declared_arguments, open_pixel_model
+from ..models.runtimes import PixelModel, foreign_code, open_pixel_model
 from ..models.runtimes.protocol import Scene
 from .arguments import PixelArguments
 from .bands import cell_size_to_match, cell_size_warnings
@@ -65,22 +65,21 @@ class PixelClassifier:
 
     def __init__(self, job: Job, reporter: Reporter) -> None:
         self._job, self._reporter = job, reporter
-        self._arguments = PixelArguments.parse(job["ARGUMENTS"])
         self._definition = definition = load_definition(job["IN_MODEL_DEFINITION"])
         if definition.model_type not in ("", "ImageClassification"):
             raise ModelDefinitionError(
                 f"{definition.name} is a model for {definition.model_type}, not for pixel classification.",
                 "Choose a model whose ModelType is ImageClassification.",
             )
-        self._arguments.refuse_unknown(declared_arguments(definition, job["TRUST_MODEL"]))
         self._model: PixelModel = open_pixel_model(
             definition,
             job["DEVICE"],
             precision=job["PRECISION"],
-            arguments=self._arguments.given,
+            arguments=job["ARGUMENTS"],
             consent=job["TRUST_MODEL"],
             reporter=reporter,
         )
+        self._arguments = PixelArguments.parse(job["ARGUMENTS"], self._model.arguments)
         reporter.message(f"{definition.name} runs with {self._model.description}.")
 
     def close(self) -> None:
@@ -164,7 +163,7 @@ class PixelClassifier:
     def _header(self, item: Item, source: RasterSource, plan: Any) -> dict[str, Any]:
         job, definition = self._job, self._definition
         values = {key: value for key, value in job.values.items() if key not in NOT_TOLD}
-        area = job["IN_POLYGONS_OF_INTEREST"]
+        area, code = job["IN_POLYGONS_OF_INTEREST"], foreign_code(definition)
         told = [
             __version__,
             values,
@@ -175,6 +174,7 @@ class PixelClassifier:
             repr(source.grid),
             repr(plan),
             self._model.description,
+            code.digest if code else None,
         ]
         return {"run": fingerprint(told)}
 

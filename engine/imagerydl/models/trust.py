@@ -19,6 +19,9 @@ from ..errors import TrustError
 #: Names the file that remembers consent.
 FILE_VARIABLE = "IMAGERYDL_TRUST"
 
+#: Files named in an error.
+_SHOWN = 5
+
 #: The parameter that gives consent without a dialog.
 PARAMETER = "TRUST_MODEL"
 
@@ -101,7 +104,8 @@ def ensure_trusted(code: ForeignCode, consent: bool) -> None:
     if consent:
         trust(code)
         return
-    names = ", ".join(path.name for path in code.files)
+    shown = [path.name for path in code.files[:_SHOWN]]
+    names = ", ".join(shown) + (f" and {len(code.files) - _SHOWN} more" if len(code.files) > _SHOWN else "")
     raise TrustError(
         f"The model holds {code.reason} ({names}), which can do anything that you can.",
         f"If you trust its author, run again with {PARAMETER} set to true; the choice is remembered for "

@@ -51,10 +51,18 @@ def test_unusable_values_are_refused_by_name(name, value):
 
 
 def test_unknown_arguments_are_refused_with_those_of_the_run_and_of_the_model():
-    arguments = PixelArguments.parse({"tile_sise": "5"})
+    season = ModelArgument("season", "text")
     with pytest.raises(ParameterError, match=r"'tile_sise'.*padding, .*batch_size, .*, season"):
-        arguments.refuse_unknown((ModelArgument("season", "text"),))
-    PixelArguments.parse({"Season": "winter"}).refuse_unknown((ModelArgument("season", "text"),))
+        PixelArguments.parse({"tile_sise": "5"}, (season,))
+    PixelArguments.parse({"Season": "winter"}, (season,))
+    PixelArguments.parse({"tile_sise": "5"})  # no model is known yet
+
+
+def test_what_a_model_declares_itself_is_the_models_to_read():
+    percent = ModelArgument("threshold", "number", maximum=100)
+    assert PixelArguments.parse({"threshold": "60"}, (percent,)).threshold is None
+    shared = ModelArgument("padding", "number")
+    assert PixelArguments.parse({"padding": "6"}, (shared,)).padding == 6
 
 
 def test_overlap_is_another_way_to_say_padding():

@@ -67,9 +67,8 @@ def open_pixel_model(
         TrustError: If it holds code nobody has agreed to.
         ModelError: If the model does not load.
     """
-    options = RunOptions(
-        choose_device(device), threads, precision, dict(arguments or {}), consent, reporter or Reporter()
-    )
+    texts = {name.strip().lower(): str(text).strip() for name, text in (arguments or {}).items()}
+    options = RunOptions(choose_device(device), threads, precision, texts, consent, reporter or Reporter())
     return _ready_runtime(definition, options.device).open_model(definition, options)
 
 
