@@ -165,7 +165,7 @@ class TensorFlowPixelModel(PixelModel):
         if not fits:
             raise ModelError(
                 f"{self._name} gives {list(given.shape)} for a batch of {list(batch.shape)}.",
-                "A pixel classifier gives [batch, height, width, classes] of the input's size.",
+                "Give a TILE_SIZE that it was made for; a pixel classifier gives as many pixels as it takes.",
             )
 
     def _read_input(self, graph: Any, definition: ModelDefinition) -> None:

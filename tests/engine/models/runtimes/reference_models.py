@@ -107,7 +107,7 @@ def _several_layers(keras, folder):
     inputs = layers.Input((None, None, 3), name="image")
     x = tf.cast(inputs, tf.float32)
     x = (x - 127.5) * (1 / 127.5)
-    x = 0.5 - (x + 0.25)
+    scaled = x = 0.5 - (x + 0.25)
     x = layers.ZeroPadding2D(1)(x)
     x = layers.Conv2D(8, 3, dilation_rate=1)(x)
     x = layers.PReLU(shared_axes=[1, 2])(x)
@@ -116,7 +116,7 @@ def _several_layers(keras, folder):
     x = layers.ReLU(max_value=6.0)(x)
     x = tf.nn.relu(x)
     x = layers.UpSampling2D(2, interpolation="bilinear")(x)
-    y = layers.Conv2D(8, 1)(inputs)
+    y = layers.Conv2D(8, 1)(scaled)
     x = layers.Add()([x, y])
     x = layers.Multiply()([x, layers.Conv2D(8, 1, activation="sigmoid")(x)])
     x = layers.Conv2D(5, 1)(x)
@@ -224,6 +224,11 @@ def _write_detector(folder, tf):
 
 
 if __name__ == "__main__":
+    import keras
+    import tf_keras
+
+    keras.utils.set_random_seed(20)
+    tf_keras.utils.set_random_seed(20)
     target = Path(sys.argv[1])
     write_keras(target)
     write_tensorflow(target)
