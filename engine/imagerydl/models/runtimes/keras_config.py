@@ -91,6 +91,7 @@ def read_config(path: Path) -> Config:
 
     Raises:
         ModelError: If the file is damaged, or holds weights without an architecture.
+        RuntimeMissingError: If it is an ``.h5`` file and h5py is not installed.
     """
     try:
         text = _text_in_zip(path) if zipfile.is_zipfile(path) else _text_in_hdf5(path)
@@ -218,8 +219,12 @@ def _text_in_zip(path: Path) -> str:
 
 
 def _text_in_hdf5(path: Path) -> Optional[str]:
-    import h5py
+    try:
+        import h5py
+    except ImportError as error:
+        from .opening import missing_packages
 
+        raise missing_packages(path.name, ["h5py"]) from error
     with h5py.File(path, "r") as file:
         text = file.attrs.get("model_config")
     return text.decode("utf-8") if isinstance(text, bytes) else text
@@ -247,6 +252,8 @@ def _respell(kind: str, settings: Config) -> None:
     for key, neutral in _DROPPED.get(kind, {}).items():
         if key in settings and (neutral is _ANY or settings[key] == neutral):
             del settings[key]
+    if kind == "LeakyReLU" and "alpha" in settings:
+        settings["negative_slope"] = settings.pop("alpha")
     axis = settings.get("axis")
     if kind == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
         settings["axis"] = axis[0]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 
 import pytest
 
-from imagerydl.errors import ModelError
+from imagerydl.errors import ModelError, RuntimeMissingError
 from imagerydl.models.runtimes.keras_config import (
     final_activation,
     is_channels_first,
@@ -137,18 +138,20 @@ def test_what_keras_3_cannot_say_is_left_and_named(written):
     assert layers_without_code(config, KNOWN) == (f"TensorFlow's {written['config']['function']} as a layer",)
 
 
-def test_keys_that_keras_3_does_not_take_are_dropped_where_they_say_nothing():
+def test_keys_of_keras_2_are_spelled_anew_or_dropped_where_they_say_nothing():
     config = model(
         layer("Conv2DTranspose", "up", "image", groups=1, filters=8),
         layer("Conv2DTranspose", "grouped", "up", groups=2),
         layer("SpatialDropout2D", "drop", "grouped", rate=0.1, noise_shape=None, trainable=True),
         layer("BatchNormalization", "norm", "drop", axis=[3]),
+        layer("LeakyReLU", "leaky", "norm", alpha=0.3),
     )
-    up, grouped, drop, norm = modernised(config)["config"]["layers"][1:]
+    up, grouped, drop, norm, leaky = modernised(config)["config"]["layers"][1:]
     assert up["config"] == {"name": "up", "filters": 8}
     assert grouped["config"]["groups"] == 2
     assert drop["config"] == {"name": "drop", "rate": 0.1}
     assert norm["config"]["axis"] == 3
+    assert leaky["config"] == {"name": "leaky", "negative_slope": 0.3}
 
 
 def test_models_inside_the_model_are_rewritten_too():
@@ -274,3 +277,10 @@ def test_a_zip_of_something_else_is_named(tmp_path):
         archive.writestr("letters.txt", "")
     with pytest.raises(ModelError, match=r"net\.keras is no complete Keras model.*config\.json"):
         read_config(tmp_path / "net.keras")
+
+
+def test_without_h5py_the_extra_that_brings_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    (tmp_path / "net.h5").write_bytes(b"\x89HDF")
+    with pytest.raises(RuntimeMissingError, match=r"net\.h5 needs h5py.*EXTRAS set to KERAS"):
+        read_config(tmp_path / "net.h5")
