@@ -124,7 +124,7 @@ class KerasPixelModel(PixelModel):
             with torch.inference_mode(), self._keras.device(self._torch_device):
                 tensor = torch.from_numpy(batch).to(self._torch_device)
                 if not self._channels_first:
-                    tensor = tensor.permute(0, 2, 3, 1)  # a view, which Keras turns back to convolve
+                    tensor = tensor.permute(0, 2, 3, 1).contiguous()  # as its convolutions want it
                 result = _only(self._network(tensor, training=False))
                 if not self._channels_first:
                     result = result.permute(0, 3, 1, 2)
