@@ -87,7 +87,7 @@ def test_a_single_sigmoid_becomes_background_and_object(references, reference, d
 
 @pytest.mark.parametrize("file", ["lambda_keras2.h5", "lambda_keras2.keras", "lambda_keras3.h5"])
 def test_a_lambda_layer_runs_only_with_consent(references, reference, define, on_cpu, file):
-    """P14: code in a model runs after consent for these very files."""
+    """Code in a model runs only after consent for these very files, which is remembered."""
     definition = define(references / file)
     code = foreign_code(definition)
     assert code.files == (references / file,)
