@@ -28,7 +28,7 @@ OFFSCREEN := $(SANDBOX) QT_QPA_PLATFORM=offscreen
 # The pinned requirements of development packages, from pyproject.toml.
 pinned = $(foreach package,$(1),$(shell sed -nE 's/.*"($(package)==[^"]+)".*/\1/p' pyproject.toml))
 
-.PHONY: help setup system dev demo test test-engine test-qgis lint format docs screenshots bench \
+.PHONY: help setup system dev demo test test-engine test-frameworks test-qgis lint format docs screenshots bench \
 	bench-dubai package clean
 
 help: ## this list
@@ -64,6 +64,14 @@ build/runtime-tests.stamp: build/runtime.stamp pyproject.toml | $(UV)
 	$(RUN_UV) pip install --quiet --python $(RUNTIME) $(call pinned,pytest hypothesis)
 	@touch "$@"
 
+# The runtime with every extra, and TensorFlow apart from it: the one runs models that the other makes.
+build/frameworks.stamp: $(wildcard engine/requirements*.txt) pyproject.toml | system $(UV)
+	"$(PYTHON)" -I engine/imagerydl setup-runtime --folder build/frameworks --extras ALL $(SETUP)
+	$(RUN_UV) pip install --quiet --python build/frameworks/bin/python $(call pinned,pytest hypothesis)
+	$(RUN_UV) venv --quiet --clear --python build/frameworks/bin/python build/tensorflow
+	$(RUN_UV) pip install --quiet --python build/tensorflow/bin/python $(call pinned,tensorflow tf-keras keras)
+	@touch "$@"
+
 # QGIS's Python with pytest beside it, and none of the engine's packages.
 build/qgis-tests.stamp: pyproject.toml | system $(UV)
 	$(RUN_UV) venv --quiet --clear --system-site-packages --python "$(PYTHON)" build/qgis-tests
@@ -91,6 +99,11 @@ test: test-engine test-qgis ## every test
 
 test-engine: build/runtime-tests.stamp dev
 	$(OFFSCREEN) $(RUNTIME) -m pytest -q tests/engine tests/contract tests/examples
+
+test-frameworks: build/frameworks.stamp dev ## Keras and TensorFlow models against their own frameworks; 4 to 8 GB
+	IMAGERYDL_TENSORFLOW="$(CURDIR)/build/tensorflow/bin/python" $(OFFSCREEN) build/frameworks/bin/python \
+		-m pytest -q tests/engine/models/runtimes/test_keras.py tests/engine/models/runtimes/test_tensorflow.py \
+		tests/engine/environment/test_proof.py
 
 test-qgis: build/qgis-tests.stamp build/runtime.stamp dev
 	$(OFFSCREEN) build/qgis-tests/bin/python -m pytest -q tests/qgis

@@ -16,7 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "imagerydl"
 #: What QGIS and the plugin repository look for.
-REQUIRED = ("metadata.txt", "__init__.py", "LICENSE", "engine/requirements.txt")
+REQUIRED = (
+    *("metadata.txt", "__init__.py", "LICENSE"),
+    *("engine/requirements.txt", "engine/requirements-keras.txt", "engine/requirements-tensorflow.txt"),
+)
 #: File name extensions the plugin repository refuses or warns about.
 REFUSED = (".pyc", ".so", ".dll", ".exe", ".sh", ".bat", ".cmd", ".ps1")
 LARGEST = 25e6

@@ -16,7 +16,7 @@ from .. import outputs
 from ..errors import CancelledError, EngineError, OutputError, ParameterError, RuntimeMissingError
 from ..events import Reporter
 from . import requirements as needed
-from .folder import RECORD, python_in, recorded_requirements
+from .folder import RECORD, python_in, record_for, recorded_requirements
 from .interpreters import NEWEST, OLDEST, require_version
 from .processes import clean_environment, follow
 from .uv import Uv, find_uv
@@ -49,6 +49,7 @@ class Plan:
         wheels: Folder of wheels to install from, without any network; None for the package index.
         python: Interpreter to build from; None to let uv find or fetch one.
         rebuild: Whether a working environment is built anew.
+        extras: What is installed beside, of :data:`requirements.EXTRAS`, in its order.
     """
 
     folder: Path
@@ -56,11 +57,17 @@ class Plan:
     wheels: Optional[Path] = None
     python: Optional[str] = None
     rebuild: bool = False
+    extras: tuple[str, ...] = ()
+
+    @property
+    def requirements(self) -> str:
+        """What is installed, as the text of a requirements file."""
+        return needed.requirements_for(self.hardware, self.extras)
 
     @property
     def record(self) -> str:
         """What is noted inside the finished environment."""
-        return f"# {self.hardware}\n{needed.requirements_for(self.hardware)}"
+        return record_for(self.hardware, self.extras, self.requirements)
 
 
 def build(plan: Plan, reporter: Reporter) -> str:
@@ -139,7 +146,7 @@ class _Builder:
 
     def __init__(self, plan: Plan, uv: Uv, staging: Path, reporter: Reporter) -> None:
         self._plan, self._uv, self._staging, self._reporter = plan, uv, staging, reporter
-        self._requirements = needed.requirements_for(plan.hardware)
+        self._requirements = plan.requirements
 
     def run(self) -> None:
         """Create it and fill it."""
@@ -198,7 +205,10 @@ class _Builder:
             text = needed.index_builds_only(text)
         wanted = self._staging / RECORD
         wanted.write_text(text, encoding="utf-8")
-        fix = "WHEEL_FOLDER must hold the wheels of all of engine/requirements.txt and of what they need."
+        files = " and ".join(
+            f"engine/{path.name}" for path in (needed.FILE, *map(needed.extra_file, self._plan.extras))
+        )
+        fix = f"WHEEL_FOLDER must hold the wheels of all of {files} and of what they need."
         where = ["--python", str(self._python), *self._uv.source(), *backend]
         self._run(
             ["pip", "install", "--only-binary", ":all:", *where, "--requirements", str(wanted)],

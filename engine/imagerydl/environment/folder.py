@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Optional
+
+from .requirements import EXTRAS
 
 #: A copy of the requirements an environment was built from, inside it. Its presence also says
 #: that the environment is ours to replace.
@@ -36,3 +39,14 @@ def recorded_requirements(folder: Path) -> Optional[str]:
     except OSError:
         return None
     return record if python_in(folder).is_file() else None
+
+
+def record_for(hardware: str, extras: Iterable[str], requirements: str) -> str:
+    """What is noted inside a finished environment: its first line says what it was made for."""
+    return f"# {' '.join((hardware, *extras))}\n{requirements}"
+
+
+def recorded_extras(folder: Path) -> tuple[str, ...]:
+    """The extras that the environment in ``folder`` was built with."""
+    first = (recorded_requirements(folder) or "").partition("\n")[0]
+    return tuple(word for word in first.split() if word in EXTRAS)

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ PACKAGES = (
     "safetensors",
     "matplotlib",
     "pillow",
+    "keras",
+    "h5py",
+    "openvino",
 )
 
 #: Side of the matrices multiplied.
@@ -68,7 +72,7 @@ class Proof:
 
     def run(self) -> None:
         """Run every check; one that fails does not stop the others."""
-        checks: tuple[tuple[str, Callable[[], str]], ...] = (
+        checks: list[tuple[str, Callable[[], str]]] = [
             ("System", _system),
             ("Packages", _packages),
             ("Processor", _processor),
@@ -78,7 +82,10 @@ class Proof:
             ("ONNX Runtime", lambda: run_onnx(self.device)),
             ("GDAL, PROJ", _transform),
             ("Training", _import_training),
-        )
+        ]
+        # Extras of "Set up runtime": nothing is missing where they are not there.
+        checks += [("Keras", run_keras)] if find_spec("keras") else []
+        checks += [("OpenVINO", run_openvino)] if find_spec("openvino") else []
         for number, (title, check) in enumerate(checks):
             self._reporter.progress("Checking the runtime", number, len(checks), "checks", note=title)
             try:
@@ -212,6 +219,42 @@ def run_onnx(device: str) -> str:
         raise RuntimeError("a convolution gave a wrong result")
     demanded = "" if device == "CPU" or "CUDA" in ran_on else f"; {device} is not usable by this ONNX Runtime"
     return f"executed by {ran_on or 'an unnamed provider'}, correct{demanded}"
+
+
+def run_keras() -> str:
+    """Run a layer of Keras, which must run on PyTorch.
+
+    Raises:
+        RuntimeError: If the result is wrong.
+    """
+    import numpy as np
+
+    from ..models.runtimes.keras import import_keras
+
+    keras = import_keras()
+    picture = np.arange(48, dtype=np.float32).reshape(1, 4, 4, 3)
+    result = keras.layers.Rescaling(2.0, offset=1.0)(picture)
+    if not np.array_equal(result.cpu().numpy(), picture * 2 + 1):
+        raise RuntimeError("a layer gave a wrong result")
+    return f"executed by {keras.backend.backend()}, correct"
+
+
+def run_openvino() -> str:
+    """Run the small network in OpenVINO.
+
+    Raises:
+        RuntimeError: If the result is wrong.
+    """
+    import numpy as np
+    import openvino
+
+    core = openvino.Core()
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = core.compile_model(core.read_model(_convolution()), "CPU", settings)
+    picture = np.arange(64 * 64, dtype=np.float32).reshape(1, 1, 64, 64) % 11
+    if not np.array_equal(compiled({0: picture})[0], picture * 9):
+        raise RuntimeError("a convolution gave a wrong result")
+    return f"executed by {', '.join(compiled.get_property('EXECUTION_DEVICES'))}, correct"
 
 
 def executed_by(profile: Path) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Optional
 
 from .processes import answer
 
@@ -12,6 +14,10 @@ FILE = Path(__file__).resolve().parents[2] / "requirements.txt"
 
 CPU, CUDA = "CPU", "CUDA"
 
+#: What can be installed beside, for models of other frameworks; each has a file of pinned packages.
+EXTRAS = ("KERAS", "TENSORFLOW")
+
+_NAME = re.compile(r"^([\w-]+)==", re.MULTILINE)
 _MATCHED_PAIR = re.compile(r"^(torch|torchvision)==(\S+)$", re.MULTILINE)
 
 
@@ -20,13 +26,27 @@ def detect_hardware() -> str:
     return CUDA if answer(["nvidia-smi", "-L"]) else CPU
 
 
-def requirements_for(hardware: str) -> str:
-    """The requirements for ``CPU`` or ``CUDA``, as the text of a requirements file."""
+def requirements_for(hardware: str, extras: Iterable[str] = ()) -> str:
+    """The requirements for ``CPU`` or ``CUDA`` with some of :data:`EXTRAS`, as a requirements file's text."""
     text = FILE.read_text(encoding="utf-8")
     # Two distributions of one module: installed together, each breaks the other.
-    return (
-        re.sub(r"^onnxruntime==", "onnxruntime-gpu==", text, flags=re.MULTILINE) if hardware == CUDA else text
-    )
+    if hardware == CUDA:
+        text = re.sub(r"^onnxruntime==", "onnxruntime-gpu==", text, flags=re.MULTILINE)
+    return text + "".join(extra_file(extra).read_text(encoding="utf-8") for extra in extras)
+
+
+def extra_file(extra: str) -> Path:
+    """The pinned packages of one of :data:`EXTRAS`."""
+    return FILE.parent / f"requirements-{extra.lower()}.txt"
+
+
+def extra_for(packages: Iterable[str]) -> Optional[str]:
+    """The one of :data:`EXTRAS` that installs ``packages``; None where they belong to none."""
+    wanted = set(packages)
+    for extra in EXTRAS:
+        if wanted & set(_NAME.findall(extra_file(extra).read_text(encoding="utf-8"))):
+            return extra
+    return None
 
 
 def matched_pair(requirements: str) -> list[str]:

@@ -14,18 +14,23 @@ if TYPE_CHECKING:
 
 def _run(job: Job, reporter: Reporter) -> dict[str, Any]:
     from ..environment.building import Plan, build, require_folder
-    from ..environment.folder import default_folder, python_in
-    from ..environment.requirements import detect_hardware
+    from ..environment.folder import default_folder, python_in, recorded_extras
+    from ..environment.requirements import EXTRAS, detect_hardware
 
     folder = Path(job["FOLDER"]).expanduser().absolute() if job["FOLDER"] else default_folder()
+    # What was asked for earlier stays, so that one model after another can ask for what it needs.
+    kept = recorded_extras(folder)
+    extras = tuple(extra for extra in EXTRAS if job["EXTRAS"] in (extra, "ALL") or extra in kept)
     plan = Plan(
         folder=folder,
         hardware=detect_hardware() if job["HARDWARE"] == "AUTO" else job["HARDWARE"],
         wheels=require_folder(Path(job["WHEEL_FOLDER"]).expanduser()) if job["WHEEL_FOLDER"] else None,
         python=job["PYTHON"],
         rebuild=job["REINSTALL"],
+        extras=extras,
     )
-    reporter.message(f"Environment for {plan.hardware} in {folder}.")
+    beside = f" with {' and '.join(extras)}" if extras else ""
+    reporter.message(f"Environment for {plan.hardware}{beside} in {folder}.")
     report = build(plan, reporter)
     reporter.message(report)
     return {"FOLDER": str(folder), "PYTHON": str(python_in(folder)), "REPORT": report}
@@ -52,6 +57,18 @@ _PARAMS = (
         ),
         default="AUTO",
         choices=("AUTO", "CPU", "CUDA"),
+    ),
+    Param(
+        "EXTRAS",
+        Kind.CHOICE,
+        "Models of other frameworks",
+        (
+            "What to install beside: KERAS for Keras models (.h5, .keras), TENSORFLOW for TensorFlow graphs "
+            "(frozen .pb, SavedModel), or ALL. PyTorch and ONNX models need none. What an environment "
+            "has of them already stays."
+        ),
+        default="NONE",
+        choices=("NONE", "KERAS", "TENSORFLOW", "ALL"),
     ),
     Param(
         "WHEEL_FOLDER",
@@ -109,6 +126,17 @@ TOOL = Tool(
         Result("REPORT", "text", "Report"),
     ),
     run=_run,
-    tags=("install", "environment", "python", "pytorch", "dependencies", "uv", "cuda", "gpu"),
+    tags=(
+        "install",
+        "environment",
+        "python",
+        "pytorch",
+        "dependencies",
+        "uv",
+        "cuda",
+        "gpu",
+        "keras",
+        "tensorflow",
+    ),
     needs_runtime=False,
 )

@@ -12,7 +12,7 @@ import pytest
 
 from imagerydl.environment import building, requirements
 from imagerydl.environment.building import Plan, build
-from imagerydl.environment.folder import RECORD, python_in, recorded_requirements
+from imagerydl.environment.folder import RECORD, python_in, recorded_extras, recorded_requirements
 from imagerydl.errors import CancelledError, OutputError, ParameterError, RuntimeMissingError
 from imagerydl.events import Reporter
 from imagerydl.jobs import make_job, run_job
@@ -168,6 +168,32 @@ def test_the_tool_gives_the_python_and_the_report(uv, said, folder, monkeypatch)
     assert result["PYTHON"] == str(python_in(folder))
     assert result["REPORT"].startswith("works on CPU")
     assert (folder / RECORD).exists()
+
+
+def test_extras_are_added_one_after_another_and_stay(uv, said, folder, monkeypatch):
+    monkeypatch.setattr(requirements, "answer", lambda command: None)  # no NVIDIA driver
+
+    def set_up(**values):
+        run_job(make_job("setupruntime", {"FOLDER": str(folder), **values}), said.reporter)
+        return recorded_extras(folder)
+
+    assert set_up() == ()
+    assert "openvino" not in recorded_requirements(folder)
+    assert set_up(EXTRAS="TENSORFLOW") == ("TENSORFLOW",)
+    assert "openvino==" in recorded_requirements(folder)
+    assert set_up(EXTRAS="KERAS") == ("KERAS", "TENSORFLOW")
+    assert set_up(REINSTALL=True) == ("KERAS", "TENSORFLOW")
+    assert "with KERAS and TENSORFLOW" in said.text()
+    built = len(uv.calls("venv"))
+    assert set_up(EXTRAS="ALL") == set_up() == ("KERAS", "TENSORFLOW")
+    assert len(uv.calls("venv")) == built  # up to date
+
+
+def test_missing_wheels_of_an_extra_are_named_with_their_list(uv, said, folder, tmp_path):
+    uv.set(install="fail")
+    plan = Plan(folder, "CPU", wheels=tmp_path, extras=("KERAS",))
+    with pytest.raises(RuntimeMissingError, match=r"requirements\.txt and engine/requirements-keras\.txt"):
+        build(plan, said.reporter)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from imagerydl.environment import proof
-from imagerydl.environment.proof import Proof, executed_by, multiply, run_onnx
+from imagerydl.environment.proof import (
+    Proof,
+    executed_by,
+    multiply,
+    run_keras,
+    run_onnx,
+    run_openvino,
+)
 from imagerydl.errors import ParameterError, RuntimeMissingError
 from imagerydl.events import Reporter
 from imagerydl.jobs import make_job, run_job
@@ -75,3 +83,20 @@ def test_the_result_says_which_device_was_used():
     result = run_job(make_job("checkruntime", {"DEVICE": "CPU"}), Reporter())
     assert result["DEVICE_USED"] == "CPU"
     assert "product of" in result["REPORT"]
+
+
+@pytest.mark.parametrize(("package", "check"), [("keras", run_keras), ("openvino", run_openvino)])
+def test_extras_are_proved_where_they_are_installed(package, check):
+    pytest.importorskip(package, reason=f"{package} is an extra of the runtime: make test-frameworks")
+    assert re.fullmatch("executed by (torch|CPU), correct", check())
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_extras_are_missed_by_nobody(monkeypatch, there):
+    monkeypatch.setattr(proof, "find_spec", lambda name: object() if there else None)
+    monkeypatch.setattr(proof, "run_keras", lambda: "toy")
+    monkeypatch.setattr(proof, "run_openvino", lambda: "toy")
+    checked = Proof(Device("cpu"), Reporter())
+    checked.run()
+    assert checked.failures == []
+    assert ("Keras: toy" in checked.lines) == ("OpenVINO: toy" in checked.lines) == there

@@ -8,7 +8,10 @@ import pytest
 
 from imagerydl.environment import requirements
 from imagerydl.environment.requirements import (
+    EXTRAS,
     detect_hardware,
+    extra_file,
+    extra_for,
     index_builds_only,
     matched_pair,
     requirements_for,
@@ -28,10 +31,35 @@ def test_onnx_runtime_comes_in_one_of_its_two_builds():
 
 
 def test_everything_is_pinned():
-    for line in requirements_for("CPU").splitlines():
+    for line in requirements_for("CPU", EXTRAS).splitlines():
         assert line.startswith("#") or re.fullmatch(
             r"[\w-]+==[\d.]+(; python_version (<|>=) \"3\.\d+\")?", line
         )
+
+
+def test_extras_come_beside_what_every_environment_has():
+    plain = requirements_for("CPU")
+    assert requirements_for("CPU", ()) == plain
+    both = requirements_for("CUDA", EXTRAS)
+    assert both.startswith(requirements_for("CUDA"))
+    assert {"keras", "h5py", "openvino"} == names(both) - names(requirements_for("CUDA"))
+    assert names(requirements_for("CPU", ["KERAS"])) - names(plain) == {"keras", "h5py"}
+    assert not names(plain) & {"keras", "h5py", "openvino", "tensorflow"}
+
+
+def test_the_extra_that_brings_a_missing_package_is_known():
+    assert extra_for(["h5py"]) == extra_for(["keras", "h5py"]) == extra_for(["torch", "keras"]) == "KERAS"
+    assert extra_for(["openvino"]) == "TENSORFLOW"
+    assert extra_for(["torch"]) is extra_for(["onnxruntime", "safetensors"]) is None
+
+
+def test_every_package_of_the_runtimes_belongs_to_an_extra_or_to_every_environment():
+    from imagerydl.models.runtimes import keras, tensorflow
+
+    assert set(keras.PACKAGES.values()) <= names(requirements_for("CPU", ["KERAS"]))
+    assert set(tensorflow.PACKAGES.values()) <= names(requirements_for("CPU", ["TENSORFLOW"]))
+    for extra in EXTRAS:
+        assert extra_file(extra).is_file()
 
 
 def test_torch_and_torchvision_are_held_together():

@@ -15,6 +15,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Optional
 
+from ...environment.requirements import extra_for
 from ...errors import ModelDefinitionError, RuntimeMissingError
 from ...events import Reporter
 from ..arguments import ModelArgument
@@ -127,8 +128,16 @@ def _ready_runtime(definition: ModelDefinition, device: Device) -> Any:
     runtime = _runtime(runtime_name(definition, device))
     missing = [package for module, package in runtime.PACKAGES.items() if find_spec(module) is None]
     if missing:
-        raise RuntimeMissingError(
-            f"{definition.name} needs {' and '.join(missing)}, which is not installed.",
-            "Run the tool Set Up Deep Learning Runtime.",
-        )
+        raise missing_packages(definition.name, missing)
     return runtime
+
+
+def missing_packages(name: str, packages: list[str]) -> RuntimeMissingError:
+    """The error for a model whose runtime is not installed, with the way to install it."""
+    extra = extra_for(packages)
+    named = f" with EXTRAS set to {extra}" if extra else ""
+    are = "are" if len(packages) > 1 else "is"
+    return RuntimeMissingError(
+        f"{name} needs {' and '.join(packages)}, which {are} not installed.",
+        f'Run the tool "Set up runtime" (imagerydl:setupruntime){named}.',
+    )

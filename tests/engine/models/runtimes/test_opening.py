@@ -99,16 +99,35 @@ def test_an_onnx_model_opens_without_pytorch(make_model):
 
 
 def test_other_frameworks_are_refused_by_file_name(make_model, tmp_path):
-    (tmp_path / "frozen.pb").touch()
-    definition = load_definition(make_model(np.ones((2, 3)), ModelFile="frozen.pb"))
-    with pytest.raises(ModelDefinitionError, match=r"frozen\.pb"):
+    (tmp_path / "net.caffemodel").touch()
+    definition = load_definition(make_model(np.ones((2, 3)), ModelFile="net.caffemodel"))
+    with pytest.raises(ModelDefinitionError, match=r"net\.caffemodel"):
+        open_pixel_model(definition, "CPU")
+
+
+@pytest.mark.parametrize(
+    ("file", "package", "extra"),
+    [
+        *((name, "keras", "KERAS") for name in ("unet.h5", "unet.hdf5", "UNET.KERAS")),
+        *((name, "openvino", "TENSORFLOW") for name in ("frozen.pb", "saved_model.pb")),
+    ],
+)
+def test_models_of_other_frameworks_name_the_extra_that_runs_them(
+    make_model, tmp_path, monkeypatch, file, package, extra
+):
+    """P4: a missing framework package is named, with the way to install it."""
+    (tmp_path / file).touch()
+    there = opening.find_spec
+    monkeypatch.setattr(opening, "find_spec", lambda name: None if name == package else there(name))
+    definition = load_definition(make_model(np.ones((2, 3)), ModelFile=file))
+    with pytest.raises(RuntimeMissingError, match=rf"{package}.*EXTRAS set to {extra}"):
         open_pixel_model(definition, "CPU")
 
 
 def test_a_missing_runtime_names_the_tool_that_installs_it(make_model, monkeypatch):
     """P4: a missing framework package is named."""
     monkeypatch.setattr(opening, "find_spec", lambda name: None)
-    with pytest.raises(RuntimeMissingError, match="Set Up"):
+    with pytest.raises(RuntimeMissingError, match="Set up runtime"):
         open_pixel_model(load_definition(make_model(np.ones((2, 3)))), "CPU")
 
 
