@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Optional
@@ -56,6 +57,9 @@ class PixelModel:
             definition.
         never: Output channels that must not win.
         pixel_type: For ``VALUES``, the numpy name of the pixel type they are written in.
+        wants_calibration: Whether :meth:`calibrate` has to be called before the first scores: a lower
+            precision than float32 was asked for.
+        agreement: Share of the calibration pixels whose class is that of float32; None for float32.
     """
 
     outputs: int
@@ -69,6 +73,24 @@ class PixelModel:
     class_values: Optional[tuple[int, ...]] = None
     never: frozenset[int] = frozenset()
     pixel_type: str = ""
+    wants_calibration: bool = False
+    agreement: Optional[float] = None
+
+    def calibrate(self, batches: Sequence[np.ndarray]) -> str:
+        """Fit a lower precision to real imagery, and measure what it costs.
+
+        Sets :attr:`agreement`. A model that runs in float32 has nothing to do here.
+
+        Args:
+            batches: Input as :meth:`scores` takes it; a few tiles from all over the raster are enough.
+
+        Returns:
+            A sentence for the user: what runs from now on, how fast, how alike.
+
+        Raises:
+            ModelError: If the model cannot be brought to the precision asked for.
+        """
+        return ""
 
     def scores(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Run the network.
