@@ -12,6 +12,7 @@ from ..arguments import ModelArgument
 from ..definition import ModelDefinition
 from ..onnx_file import OnnxFile, OnnxTensor, image_sides, read_onnx
 from ..trust import ForeignCode
+from .batches import filled_up, run_in_batches
 from .onnx_session import open_session
 from .options import RunOptions
 from .pixel_output import Output, PixelOutput, find_output, noise
@@ -83,8 +84,7 @@ class OnnxPixelModel(PixelModel):
         self.outputs, self.gives = self._output.channels, self._output.gives
         self.margin = self._output.margin
         self._precision = FLOAT32
-        # On a graphics card float32 is the only precision here, so there is nothing to choose from.
-        self.wants_calibration = options.precision in (AUTO, INT8) and self.device.startswith("CPU")
+        self.wants_calibration = options.precision in (AUTO, INT8)
 
     @property
     def description(self) -> str:
@@ -107,13 +107,16 @@ class OnnxPixelModel(PixelModel):
         """Quantise the network, or take what was quantised before; see :meth:`PixelModel.calibrate`."""
         if not self.wants_calibration:
             return ""
+        if not self.device.startswith("CPU"):
+            self.wants_calibration = False
+            return f"float32 is the only precision ONNX Runtime has for it on {self.device}."
         from .quantisation import quantised
 
         found = quantised(
             self._path,
             batches,
             {"threads": self._options.threads or 0, "input": self._input},
-            feed=lambda batch: {self._input: self._fed(self._full(batch)[0])},
+            feed=lambda batch: {self._input: self._fed(self._feed_size(batch))},
             reopen=lambda path: open_session(path, self._options.device, self._options.threads)[0],
             scores=self._scores,
             exact=self._session,
@@ -178,22 +181,14 @@ class OnnxPixelModel(PixelModel):
         return noise((count, *shape), raw=self.input.normalisation is None)
 
     def _scores(self, session: Any, batch: np.ndarray) -> np.ndarray:
-        size = self._fixed_batch or len(batch)
-        if size == len(batch):
-            return self._output.scores(self._run(session, self._names, batch), batch.shape)
-        pieces = []
-        for start in range(0, len(batch), size):
-            full, count = self._full(batch[start : start + size])
-            pieces.append(self._output.scores(self._run(session, self._names, full), full.shape)[:count])
-        return np.concatenate(pieces)
+        def run(piece: np.ndarray) -> np.ndarray:
+            return self._output.scores(self._run(session, self._names, piece), piece.shape)
 
-    def _full(self, batch: np.ndarray) -> tuple[np.ndarray, int]:
-        """A batch of the size the network is bound to, and how many tiles of it are real."""
-        missing = (self._fixed_batch or len(batch)) - len(batch)
-        if missing <= 0:
-            return batch[: self._fixed_batch], min(len(batch), self._fixed_batch or len(batch))
-        filling = np.zeros((missing, *batch.shape[1:]), batch.dtype)
-        return np.concatenate([batch, filling]), len(batch)
+        return run_in_batches(batch, self._fixed_batch or len(batch), run)
+
+    def _feed_size(self, batch: np.ndarray) -> np.ndarray:
+        """A batch of the size the network is bound to, of the first tiles."""
+        return filled_up(batch[: self._fixed_batch], self._fixed_batch or len(batch))
 
     def _fed(self, batch: np.ndarray) -> np.ndarray:
         """The batch in the network's type and layout; itself where it is in both."""
