@@ -36,8 +36,20 @@ _ELEMENT_TYPES = {
 
 #: Operators that move or resize numbers and leave their meaning.
 _PASSING = frozenset(
-    "Cast Clip Identity Reshape Resize Slice Squeeze Transpose Unsqueeze Upsample DequantizeLinear "
-    "QuantizeLinear".split()
+    [
+        "Cast",
+        "Clip",
+        "Identity",
+        "Reshape",
+        "Resize",
+        "Slice",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+        "Upsample",
+        "DequantizeLinear",
+        "QuantizeLinear",
+    ]
 )
 
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5

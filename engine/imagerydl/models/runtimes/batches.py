@@ -15,9 +15,7 @@ def filled_up(batch: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
 
 
-def run_in_batches(
-    batch: np.ndarray, size: int, run: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
+def run_in_batches(batch: np.ndarray, size: int, run: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Run a network on pieces of exactly ``size`` tiles, the last one filled up."""
     if len(batch) == size:
         return run(batch)

@@ -71,7 +71,7 @@ def _pickled(definition: ModelDefinition) -> Any:
 
     forbid_downloads()
     # The caller has asked for consent to run what is in this very file.
-    content = torch.load(definition.model_file, map_location="cpu", weights_only=False)  # noqa: S614
+    content = torch.load(definition.model_file, map_location="cpu", weights_only=False)
     if isinstance(content, torch.nn.Module):
         return content
     for key in ("state_dict", "model_state_dict", "model"):
@@ -100,9 +100,7 @@ def _with_weights(definition: ModelDefinition, state: Mapping[str, Any]) -> Any:
     for target in {id(network): network, id(inner): inner}.values():
         wanted = set(target.state_dict())
         for prefix in _PREFIXES:
-            fitting = {
-                name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)
-            }
+            fitting = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
             if wanted <= set(fitting):
                 return _filled(definition, network, target, {name: fitting[name] for name in wanted})
     return _filled(definition, network, network, state)
@@ -153,7 +151,12 @@ def _from_smp(cls: Any, definition: ModelDefinition, state: Mapping[str, Any]) -
 
     parameters = dict(definition.model_parameters)
     encoder = encoder_name(str(parameters.get("encoder_name") or parameters.get("backbone") or "resnet34"))
-    own = set(inspect.signature(cls).parameters) - {"encoder_name", "encoder_weights", "in_channels", "classes"}
+    own = set(inspect.signature(cls).parameters) - {
+        "encoder_name",
+        "encoder_weights",
+        "in_channels",
+        "classes",
+    }
     more = {key: value for key, value in parameters.items() if key in own}
     heads = [tensor for name, tensor in state.items() if name.endswith("segmentation_head.0.weight")]
     outputs = heads[0].shape[0] if heads else len(definition.output_values)
@@ -195,7 +198,8 @@ def last_operator(network: Any, definition: ModelDefinition) -> str:
     name = stated
     try:
         if isinstance(network, torch.jit.ScriptModule):
-            name = next(network.inlined_graph.outputs()).node().kind()
+            graph = network.inlined_graph  # kept, as its nodes do not keep it alive
+            name = next(graph.outputs()).node().kind()
         elif isinstance(network, torch.fx.GraphModule):
             result = network.graph.output_node().args[0]
             name = str((result[0] if isinstance(result, (tuple, list)) else result).target)
