@@ -235,14 +235,14 @@ def test_unusable_arguments_are_refused_and_leave_nothing(make_raster, model, cl
 
 def test_out_of_memory_goes_on_with_half_the_batch(make_raster, model, classify, monkeypatch):
     """P9: lower the batch on out-of-memory; the message suggests it."""
-    run = OnnxPixelModel._run
+    scores = OnnxPixelModel.scores
 
-    def run_three_at_most(self, batch):
+    def three_tiles_at_most(self, batch, valid):
         if len(batch) > 3:
             raise MemoryError
-        return run(self, batch)
+        return scores(self, batch, valid)
 
-    monkeypatch.setattr(OnnxPixelModel, "_run", run_three_at_most)
+    monkeypatch.setattr(OnnxPixelModel, "scores", three_tiles_at_most)
     data = picture()
     classify(make_raster("a.tif", data), model, ARGUMENTS="batch_size 8")
     np.testing.assert_array_equal(classify.result()[0], truth(data))

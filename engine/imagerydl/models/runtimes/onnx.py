@@ -1,24 +1,28 @@
-"""Pixel models in ONNX Runtime."""
+"""Pixel models in ONNX Runtime: any segmentation network, whatever its layout, types and outputs."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Optional
 
 import numpy as np
 
-from ...errors import ModelError, RuntimeMissingError
+from ...errors import ModelError, OutOfMemoryError, ParameterError
 from ..arguments import ModelArgument
 from ..definition import ModelDefinition
+from ..onnx_file import OnnxFile, OnnxTensor, image_sides, read_onnx
 from ..trust import ForeignCode
-from .devices import Device
+from .batches import filled_up, run_in_batches
+from .onnx_session import open_session
 from .options import RunOptions
-from .protocol import ModelInput, PixelModel, looks_like_out_of_memory, two_channels
+from .pixel_output import Output, PixelOutput, find_output, noise
+from .precision import AUTO, FLOAT32, INT8
+from .protocol import ModelInput, PixelModel, looks_like_out_of_memory
 
 PACKAGES = {"onnxruntime": "onnxruntime"}
 
-_INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+#: Input types: numpy name and whether the network normalises by itself, because it takes raw values.
+_INPUT_TYPES = {"float32": False, "float16": False, "float64": False, "uint8": True, "uint16": True}
 
 
 def open_model(definition: ModelDefinition, options: RunOptions) -> PixelModel:
@@ -37,68 +41,166 @@ def foreign_code(definition: ModelDefinition) -> Optional[ForeignCode]:
 
 
 class OnnxPixelModel(PixelModel):
-    """An ONNX network ``[n, bands, h, w] -> [n, channels, h, w]``; see :class:`PixelModel`.
+    """An ONNX segmentation network; see :class:`PixelModel`.
 
-    Its output is taken as logits; a single channel is the logit of a binary network.
+    Its input is one picture ``[batch, bands, h, w]`` or ``[batch, h, w, bands]``, of floats, or of bytes
+    where it normalises by itself. What its outputs mean is found out with tiles of noise; see
+    :mod:`.pixel_output`. Scores are probabilities where the graph ends in a softmax or sigmoid, and
+    logits otherwise.
 
     Args:
         definition: The model; its :attr:`~ModelDefinition.onnx_file` is what runs.
-        options: Device and threads.
+        options: Device, threads and precision.
+
+    Raises:
+        ModelError: If it does not load, does not fit the definition, or does not classify pixels.
+        ParameterError: For a precision that ONNX Runtime does not run it in.
     """
 
     def __init__(self, definition: ModelDefinition, options: RunOptions) -> None:
-        self._path = path = definition.onnx_file
-        self.input = ModelInput(definition.normalisation)
-        self._session, self.device = _open_session(path, options.device, options.threads)
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or inputs[0].type not in _INPUT_TYPES or len(inputs[0].shape) != 4:
-            raise ModelError(
-                f"{path.name} does not take one floating-point picture [batch, bands, height, width].",
-                "Export it with a single four-dimensional input.",
-            )
-        self._input, self._output = inputs[0].name, outputs[0].name
-        self._dtype = _INPUT_TYPES[inputs[0].type]
-        batch, channels, height, width = (
-            side if isinstance(side, int) and side > 0 else None for side in inputs[0].shape
-        )
+        path = definition.onnx_file
+        if path is None:
+            raise ModelError(f"{definition.name} names no ONNX file.", "Name one under ONNX.INFER.")
+        self._path, self._options = path, options
+        _check_precision(options)
+        file = read_onnx(path)
+        self._session, self.device = open_session(path, options.device, options.threads)
+        tensor = self._picture(file)
+        self._input, self._dtype = tensor.name, np.dtype(tensor.element)
+        is_raw = _INPUT_TYPES[tensor.element]
+        self.input = ModelInput(None if is_raw else definition.normalisation)
         bands = len(definition.extract_bands)
-        if channels not in (None, bands):
+        self._layout, own_bands, height, width = image_sides(tensor.shape, bands)
+        if own_bands not in (None, bands):
             raise ModelError(
-                f"{path.name} takes {channels} bands and its definition extracts {bands}.",
+                f"{path.name} takes {own_bands} bands and its definition extracts {bands}.",
                 "Correct ExtractBands in the definition.",
             )
-        self._fixed_batch = batch
-        self.tile_size = (height, width) if height and width else None
-        self.outputs = _channels(outputs[0].shape, path)
+        self._fixed_batch = tensor.shape[0]
+        tile = (height or definition.image_height, width or definition.image_width)
+        self.tile_size = tile if height or width else None
+        self._output = self._find_output(file, definition, (bands, *tile))
+        self._names = [file.outputs[index].name for index in self._output.chosen]
+        self.outputs, self.gives = self._output.channels, self._output.gives
+        self.margin = self._output.margin
+        self._precision = FLOAT32
+        self.wants_calibration = options.precision in (AUTO, INT8)
 
     @property
     def description(self) -> str:
-        """Runtime, version and device."""
+        """Runtime, version, device and, where it is not float32, precision."""
         import onnxruntime
 
-        return f"ONNX Runtime {onnxruntime.__version__} on {self.device}"
+        precision = f" in {self._precision.lower()}" if self._precision != FLOAT32 else ""
+        return f"ONNX Runtime {onnxruntime.__version__} on {self.device}{precision}"
 
     def scores(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Run the network; see :meth:`PixelModel.scores`."""
-        if self._fixed_batch is None or self._fixed_batch == len(batch):
-            return self._run(batch)
-        pieces = []
-        for start in range(0, len(batch), self._fixed_batch):
-            piece = batch[start : start + self._fixed_batch]
-            missing = self._fixed_batch - len(piece)
-            full = (
-                np.concatenate([piece, np.zeros((missing, *piece.shape[1:]), piece.dtype)])
-                if missing
-                else piece
+        if self.wants_calibration and self._options.precision == INT8:
+            raise ModelError(
+                f"{self._path.name} is to run in INT8 and has not been calibrated.",
+                "Calibrate it with tiles of the raster first.",
             )
-            pieces.append(self._run(full)[: len(piece)])
-        return np.concatenate(pieces)
+        return self._scores(self._session, batch)
 
-    def _run(self, batch: np.ndarray) -> np.ndarray:
-        try:
-            (scores,) = self._session.run(
-                [self._output], {self._input: batch.astype(self._dtype, copy=False)}
+    def calibrate(self, batches: Sequence[np.ndarray]) -> str:
+        """Quantise the network, or take what was quantised before; see :meth:`PixelModel.calibrate`."""
+        if not self.wants_calibration:
+            return ""
+        if not self.device.startswith("CPU"):
+            self.wants_calibration = False
+            return f"float32 is the only precision ONNX Runtime has for it on {self.device}."
+        from .quantisation import quantised
+
+        found = quantised(
+            self._path,
+            batches,
+            {"threads": self._options.threads or 0, "input": self._input},
+            feed=lambda batch: {self._input: self._fed(self._feed_size(batch))},
+            reopen=lambda path: open_session(path, self._options.device, self._options.threads)[0],
+            scores=self._scores,
+            exact=self._session,
+        )
+        self.agreement = found.agreement
+        self.wants_calibration = False
+        if self._options.precision == AUTO and not found.is_worth_it:
+            self.agreement = None
+            return f"{found.summary} It stays in float32."
+        self._session = open_session(found.path, self._options.device, self._options.threads)[0]
+        self._precision = INT8
+        return found.summary
+
+    def _picture(self, file: OnnxFile) -> OnnxTensor:
+        tensor = file.inputs[0]
+        if len(file.inputs) != 1 or tensor.shape is None or len(tensor.shape) != 4:
+            raise ModelError(
+                f"{self._path.name} does not take one picture [batch, bands, height, width].",
+                "Export it with a single four-dimensional input.",
             )
+        if tensor.element not in _INPUT_TYPES:
+            raise ModelError(
+                f"{self._path.name} takes pictures of {tensor.element or 'an unknown type'}.",
+                f"Export it with one of {', '.join(_INPUT_TYPES)}.",
+            )
+        return tensor
+
+    def _find_output(
+        self, file: OnnxFile, definition: ModelDefinition, shape: tuple[int, int, int]
+    ) -> PixelOutput:
+        """What two tiles of noise tell of the outputs; they warm the session up, too."""
+        names = [output.name for output in file.outputs]
+        size = self._fixed_batch or 2
+        try:
+            try:
+                arrays = self._run(self._session, names, self._noise(size, shape))
+            except ModelError:
+                # Many a graph declares a free batch and has the one it was exported with built in.
+                if self._fixed_batch:
+                    raise
+                size = self._fixed_batch = 1
+                arrays = self._run(self._session, names, self._noise(size, shape))
+        except MemoryError as error:
+            raise OutOfMemoryError(
+                f"{self.device} has not enough memory for tiles of {shape[1]} x {shape[2]} pixels.",
+                "Close other programs that use it, or choose DEVICE CPU.",
+            ) from error
+        outputs = [
+            Output(array, name, file.last_operator(name))
+            for name, array in zip(names, map(np.asarray, arrays))
+            if array.ndim and len(array) == size
+        ]
+        if len(outputs) != len(names):
+            shapes = ", ".join(str(list(np.shape(array))) for array in arrays)
+            raise ModelError(
+                f"{self._path.name} gives {shapes} for a batch of {size}.",
+                "A pixel classifier gives [batch, classes, height, width].",
+            )
+        return find_output(outputs, shape[1:], self._layout, len(definition.output_values), self._path.name)
+
+    def _noise(self, count: int, shape: tuple[int, int, int]) -> np.ndarray:
+        return noise((count, *shape), raw=self.input.normalisation is None)
+
+    def _scores(self, session: Any, batch: np.ndarray) -> np.ndarray:
+        def run(piece: np.ndarray) -> np.ndarray:
+            return self._output.scores(self._run(session, self._names, piece), piece.shape)
+
+        return run_in_batches(batch, self._fixed_batch or len(batch), run)
+
+    def _feed_size(self, batch: np.ndarray) -> np.ndarray:
+        """A batch of the size the network is bound to, of the first tiles."""
+        return filled_up(batch[: self._fixed_batch], self._fixed_batch or len(batch))
+
+    def _fed(self, batch: np.ndarray) -> np.ndarray:
+        """The batch in the network's type and layout; itself where it is in both."""
+        if self._dtype.kind == "u":
+            batch = np.clip(np.rint(batch), 0, np.iinfo(self._dtype).max)
+        if self._layout == "NHWC":
+            batch = batch.transpose(0, 2, 3, 1)
+        return np.ascontiguousarray(batch, dtype=self._dtype)
+
+    def _run(self, session: Any, names: Sequence[str], batch: np.ndarray) -> list[np.ndarray]:
+        try:
+            return session.run(names, {self._input: self._fed(batch)})
         except Exception as error:  # onnxruntime's errors share no base of their own
             if looks_like_out_of_memory(error):
                 raise MemoryError(str(error)) from error
@@ -106,50 +208,18 @@ class OnnxPixelModel(PixelModel):
                 f"{self._path.name} cannot run on {batch.shape[3]} x {batch.shape[2]} pixels ({error}).",
                 "Check that the model fits its definition.",
             ) from error
-        expected = (batch.shape[0], batch.shape[2], batch.shape[3])
-        if scores.ndim != 4 or (scores.shape[0], *scores.shape[2:]) != expected:
-            raise ModelError(
-                f"{self._path.name} gives {list(scores.shape)} for a batch of {list(batch.shape)}.",
-                "A pixel classifier gives [batch, classes, height, width] of the input's size.",
-            )
-        return two_channels(scores.astype(np.float32, copy=False))
 
 
-def _channels(shape: list[Any], path: Path) -> int:
-    if len(shape) != 4:
-        raise ModelError(
-            f"{path.name} gives {len(shape)}-dimensional output.",
-            "A pixel classifier gives [batch, classes, height, width].",
+def _check_precision(options: RunOptions) -> None:
+    if options.precision in (FLOAT32, AUTO):
+        return
+    if options.precision != INT8:
+        raise ParameterError(
+            f"PRECISION is {options.precision}, which ONNX Runtime does not run a float32 network in.",
+            "Use FLOAT32, AUTO or INT8, or a model with PyTorch weights.",
         )
-    return max(shape[1], 2) if isinstance(shape[1], int) else 0
-
-
-def _open_session(path: Path, device: Device, threads: Optional[int]) -> tuple[Any, str]:
-    """An inference session and the name of the device it really runs on."""
-    import onnxruntime
-
-    count = threads or os.cpu_count() or 1
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = count
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    providers: list[Any] = ["CPUExecutionProvider"]
-    if device.kind == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        # The CUDA libraries may come as Python packages rather than from the system.
-        if hasattr(onnxruntime, "preload_dlls"):
-            onnxruntime.preload_dlls()
-        providers.insert(0, ("CUDAExecutionProvider", {"device_id": device.index}))
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:  # onnxruntime's errors share no base of their own
-        raise ModelError(
-            f"{path} cannot be loaded ({error}).", "Check that it is a complete ONNX file."
-        ) from error
-    if session.get_providers()[0] == "CUDAExecutionProvider":
-        return session, device.name
-    if device.kind == "cuda" and device.is_demanded:
-        raise RuntimeMissingError(
-            f"DEVICE is {device.name}, but this ONNX Runtime does not run on it.",
-            "Set up the runtime with CUDA, or use AUTO or CPU.",
+    if options.device.kind != "cpu":
+        raise ParameterError(
+            f"PRECISION is INT8, which is for processors, and the device is {options.device.name}.",
+            "Use DEVICE CPU, or another precision.",
         )
-    return session, f"CPU ({count} thread{'s' if count > 1 else ''})"

@@ -70,7 +70,7 @@ def open_pixel_model(
     """
     texts = {name.strip().lower(): str(text).strip() for name, text in (arguments or {}).items()}
     options = RunOptions(choose_device(device), threads, precision, texts, consent, reporter or Reporter())
-    return _ready_runtime(definition, options.device).open_model(definition, options)
+    return _ready_runtime(definition, options.device, precision).open_model(definition, options)
 
 
 def declared_arguments(definition: ModelDefinition, consent: bool = False) -> tuple[ModelArgument, ...]:
@@ -87,8 +87,8 @@ def foreign_code(definition: ModelDefinition) -> Optional[ForeignCode]:
     return _runtime(runtime_name(definition, choose_device("CPU"))).foreign_code(definition)
 
 
-def runtime_name(definition: ModelDefinition, device: Device) -> str:
-    """The runtime that takes a model: by who saved it, its inference function, and its file.
+def runtime_name(definition: ModelDefinition, device: Device, precision: str = "FLOAT32") -> str:
+    """The runtime that takes a model: by who saved it, its inference function, its file, the precision.
 
     Raises:
         ModelDefinitionError: If none does.
@@ -106,6 +106,9 @@ def runtime_name(definition: ModelDefinition, device: Device) -> str:
             f"{definition.name} names {definition.model_file.name}, which is no model file that runs here.",
             f"Model files end with {', '.join(_BY_SUFFIX)}, or are a TensorFlow SavedModel folder.",
         )
+    # bfloat16 and float16 are PyTorch's; 8-bit integers are ONNX Runtime's, on a processor.
+    if name == "torch" and precision in ("BF16", "FP16"):
+        return name
     # The same network as ONNX is the faster one on a processor; PyTorch is, on a graphics card.
     if name == "torch" and definition.onnx_file and find_spec("onnxruntime"):
         has_torch = bool(find_spec("torch"))
@@ -124,8 +127,8 @@ def _runtime(name: str) -> Any:
     return import_module("." + name, __package__)
 
 
-def _ready_runtime(definition: ModelDefinition, device: Device) -> Any:
-    runtime = _runtime(runtime_name(definition, device))
+def _ready_runtime(definition: ModelDefinition, device: Device, precision: str = "FLOAT32") -> Any:
+    runtime = _runtime(runtime_name(definition, device, precision))
     missing = [package for module, package in runtime.PACKAGES.items() if find_spec(module) is None]
     if missing:
         raise missing_packages(definition.name, missing)

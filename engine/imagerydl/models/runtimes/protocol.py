@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Optional, Union
@@ -97,6 +98,9 @@ class PixelModel:
         arguments: What the model itself declares, for those who have opened it anyway; opening it twice may
             mean loading it twice.
         wants_positions: Whether :meth:`scores` is to be called with the positions of the tiles.
+        wants_calibration: Whether :meth:`calibrate` has to be called before the first scores: a lower
+            precision than float32 was asked for.
+        agreement: Share of the calibration pixels whose class is that of float32; None for float32.
     """
 
     outputs: int
@@ -117,9 +121,26 @@ class PixelModel:
     arguments: tuple[ModelArgument, ...] = ()
     wants_positions: bool = False
     wants_calibration: bool = False
+    agreement: Optional[float] = None
 
     def begin(self, scene: Scene) -> None:
         """Be told of the raster the next tiles come from; called before each raster's first tile."""
+
+    def calibrate(self, batches: Sequence[np.ndarray]) -> str:
+        """Fit a lower precision to real imagery, and measure what it costs.
+
+        Sets :attr:`agreement`. A model that runs in float32 has nothing to do here.
+
+        Args:
+            batches: Input as :meth:`scores` takes it; a few tiles from all over the raster are enough.
+
+        Returns:
+            A sentence for the user: what runs from now on, how fast, how alike.
+
+        Raises:
+            ModelError: If the model cannot be brought to the precision asked for.
+        """
+        return ""
 
     def scores(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Run the network.

@@ -1,19 +1,24 @@
-"""Pixel models in PyTorch: the networks trained here, with safetensors weights."""
+"""Pixel models in PyTorch: networks trained here, and any other file PyTorch writes."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Optional
 
 import numpy as np
 
-from ...errors import ModelError, RuntimeMissingError
+from ...errors import ModelError, OutOfMemoryError, ParameterError, RuntimeMissingError
 from ..arguments import ModelArgument
 from ..definition import ModelDefinition
-from ..trust import ForeignCode
+from ..pickles import code_in
+from ..trust import ForeignCode, ensure_trusted
+from .batches import run_in_batches
 from .devices import Device
 from .options import RunOptions
-from .protocol import ModelInput, PixelModel, looks_like_out_of_memory, two_channels
+from .pixel_output import Output, PixelOutput, find_output, noise
+from .precision import AUTO, BF16, FLOAT32, FP16, INT8, agreement, is_worth_it, sentence, speedup
+from .protocol import ModelInput, PixelModel, looks_like_out_of_memory
 
 PACKAGES = {"torch": "torch", "safetensors": "safetensors"}
 
@@ -29,8 +34,9 @@ def model_arguments(definition: ModelDefinition, consent: bool) -> tuple[ModelAr
 
 
 def foreign_code(definition: ModelDefinition) -> Optional[ForeignCode]:
-    """Safetensors hold no code."""
-    return None
+    """What a file holds besides weights; told from its bytes, without opening it."""
+    reason = code_in(definition.model_file)
+    return ForeignCode((definition.model_file,), reason) if reason else None
 
 
 def torch_sees_cuda() -> bool:
@@ -41,92 +47,257 @@ def torch_sees_cuda() -> bool:
 
 
 class TorchPixelModel(PixelModel):
-    """A network from the registry with its trained weights; see :class:`PixelModel`.
+    """A PyTorch segmentation network; see :class:`PixelModel`.
+
+    Its input is ``[n, bands, h, w]``; what it gives is found out with tiles of noise
+    (:mod:`.pixel_output`): a tensor, the entry ``out`` or ``logits`` of a dictionary, or of a tuple the
+    first with a score for each class.
 
     Args:
-        definition: The model; its parameters say how the network is built.
-        options: Device and threads.
+        definition: The model; its parameters say how the network of a state dict is built.
+        options: Device, threads, precision, consent.
+
+    Raises:
+        TrustError: If the file holds code nobody has agreed to run.
+        ModelError: If it does not load, does not fit the definition, or does not classify pixels.
+        ParameterError: For a precision the device has no instructions for.
+        RuntimeMissingError: If a device was named that this PyTorch does not run on.
     """
 
     def __init__(self, definition: ModelDefinition, options: RunOptions) -> None:
         import torch
 
-        weights, device = definition.model_file, options.device
-        if device.kind == "cuda" and not device.is_demanded and not torch_sees_cuda():
-            device = Device("cpu", is_demanded=False)
-        self.input = ModelInput(definition.normalisation)
-        if device.kind == "cuda" and not torch.cuda.is_available():
-            raise RuntimeMissingError(
-                f"DEVICE is {device.name}, but the installed PyTorch does not run on it.",
-                "Set up the runtime with CUDA, or use AUTO or CPU.",
-            )
+        from .torch_network import last_operator, load_network
+
+        device = _usable_device(options.device)
+        self._candidates = _candidates(options.precision, device)
+        code = foreign_code(definition)
+        if code:
+            ensure_trusted(code, options.consent)
         if options.threads:
             torch.set_num_threads(options.threads)
-        self._name = weights.name
-        self._torch_device = torch.device(device.kind, device.index if device.kind == "cuda" else None)
-        self.outputs = max(len(definition.output_values), 2)  # a binary network counts as two
         self.device = device.name
-        network = _load_network(definition, weights)
-        self._network = network.eval().to(self._torch_device, memory_format=torch.channels_last)
-        # Convolutions in TF32 where the card has it: several times the speed, and far more
-        # digits than a class needs.
-        torch.backends.cudnn.allow_tf32 = True
+        self.input = ModelInput(definition.normalisation)
+        self._asked, self._name = options.precision, definition.model_file.name
+        self._torch_device = torch.device(device.kind, device.index if device.kind == "cuda" else None)
+        # float32 means float32: TF32 would round what convolutions multiply to 10 bits.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        network = load_network(definition)
+        ending = last_operator(network, definition)
+        self._network = _placed(network, self._torch_device, self._name)
+        self._fixed_batch: Optional[int] = None
+        self._chosen: tuple[int, ...] = ()
+        self._precision = FLOAT32
+        self._output = self._find_output(definition, ending)
+        self._chosen = self._output.chosen
+        self.outputs, self.gives = self._output.channels, self._output.gives
+        self.margin = self._output.margin
+        if options.precision not in (FLOAT32, AUTO):
+            self._precision = options.precision
+        self.wants_calibration = options.precision != FLOAT32
 
     @property
     def description(self) -> str:
-        """Runtime, version and device."""
+        """Runtime, version, device and, where it is not float32, precision."""
         import torch
 
+        precision = f" in {self._precision.lower()}" if self._precision != FLOAT32 else ""
         if self._torch_device.type == "cuda":
             card = torch.cuda.get_device_name(self._torch_device)
-            return f"PyTorch {torch.__version__} on {self.device} ({card})"
-        return f"PyTorch {torch.__version__} on CPU ({torch.get_num_threads()} threads)"
+            return f"PyTorch {torch.__version__} on {self.device} ({card}){precision}"
+        threads = torch.get_num_threads()
+        return f"PyTorch {torch.__version__} on CPU ({threads} thread{'s' if threads > 1 else ''}){precision}"
 
     def scores(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Run the network; see :meth:`PixelModel.scores`."""
+        return self._scores(batch, self._precision)
+
+    def calibrate(self, batches: Sequence[np.ndarray]) -> str:
+        """Measure the lower precisions asked for, and take one; see :meth:`PixelModel.calibrate`."""
+        if not self.wants_calibration:
+            return ""
+        self.wants_calibration = False
+        if not self._candidates:
+            return f"float32 is the fastest precision PyTorch has on {self.device}."
+        found = []
+        for precision in self._candidates if batches else ():
+            alike = agreement(self._exact, self._runner(precision), batches)
+            faster = speedup(self._exact, self._runner(precision), batches[0])
+            found.append((faster, alike, precision))
+        if not found:
+            return "The raster has no tile to measure precisions with."
+        if self._asked == AUTO:
+            faster, alike, precision = max(found, key=lambda item: (is_worth_it(*item[:2]), item[0]))
+            if not is_worth_it(faster, alike):
+                return f"{sentence(precision, faster, alike)} It stays in float32."
+        else:
+            ((faster, alike, precision),) = found
+        self._precision, self.agreement = precision, alike
+        return sentence(precision, faster, alike)
+
+    def _exact(self, batch: np.ndarray) -> np.ndarray:
+        return self._scores(batch, FLOAT32)
+
+    def _runner(self, precision: str) -> Any:
+        return lambda batch: self._scores(batch, precision)
+
+    def _scores(self, batch: np.ndarray, precision: str) -> np.ndarray:
+        def run(piece: np.ndarray) -> np.ndarray:
+            return self._output.scores(self._run(piece, precision), piece.shape)
+
+        if self._fixed_batch:
+            return run_in_batches(batch, self._fixed_batch, run)
+        if len(batch) == 1 and self._torch_device.type == "cpu":
+            # For a lone tile oneDNN takes other kernels, whose last bits differ. Two give what any
+            # number gives, so that the result does not depend on the batch.
+            return run_in_batches(batch, 2, run)
+        return run(batch)
+
+    def _find_output(self, definition: ModelDefinition, ending: str) -> PixelOutput:
+        tile, bands = definition.image_size, len(definition.extract_bands)
+
+        def sample(count: int) -> list[np.ndarray]:
+            return self._run(
+                noise((count, bands, *tile), raw=self.input.normalisation is None), self._precision
+            )
+
+        try:
+            try:
+                arrays, count = sample(2), 2
+            except ModelError:
+                # Programs traced or exported with a single tile often take no other number.
+                arrays, count = sample(1), 1
+                self._fixed_batch = 1
+        except MemoryError as error:
+            raise OutOfMemoryError(
+                f"{self.device} has not enough memory for tiles of {tile[1]} x {tile[0]} pixels.",
+                "Close other programs that use it, or choose DEVICE CPU.",
+            ) from error
+        outputs = [Output(array, ending=ending) for array in arrays if array.ndim and len(array) == count]
+        if not outputs:
+            shapes = ", ".join(str(list(array.shape)) for array in arrays) or "nothing"
+            raise ModelError(
+                f"{self._name} gives {shapes} for {count} tiles.",
+                "A pixel classifier gives [batch, classes, height, width].",
+            )
+        return find_output(outputs, tile, "NCHW", len(definition.output_values), self._name)
+
+    def _run(self, batch: np.ndarray, precision: str) -> list[np.ndarray]:
+        """The outputs that count as arrays; all of them before it is known which do."""
         import torch
 
         try:
-            with torch.inference_mode():
-                tensor = torch.from_numpy(batch).to(self._torch_device, memory_format=torch.channels_last)
-                logits = self._network(tensor).float()
-                return self._checked(two_channels(logits.contiguous().cpu().numpy()), batch)
-        except RuntimeError as error:
+            with torch.inference_mode(), self._autocast(precision):
+                tensor = torch.from_numpy(np.ascontiguousarray(batch))
+                tensor = tensor.to(self._torch_device, memory_format=torch.channels_last)
+                tensors = _tensors(self._network(tensor))
+                chosen = [tensors[i] for i in self._chosen] if self._chosen else tensors
+                return [_to_numpy(item) for item in chosen]
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise MemoryError(str(error)) from error
+        except MemoryError:
+            raise
+        except Exception as error:  # a network is a program, and may raise anything
             if looks_like_out_of_memory(error):
-                torch.cuda.empty_cache()
                 raise MemoryError(str(error)) from error
             raise ModelError(
-                f"{self._name} cannot run on tiles of {batch.shape[3]} x {batch.shape[2]} pixels ({error}).",
+                f"{self._name} cannot run on {len(batch)} tiles of {batch.shape[3]} x {batch.shape[2]} "
+                f"pixels and {batch.shape[1]} bands ({error}).",
                 "Check that the model fits its definition.",
             ) from error
 
-    def _checked(self, scores: np.ndarray, batch: np.ndarray) -> np.ndarray:
-        expected = (batch.shape[0], self.outputs, batch.shape[2], batch.shape[3])
-        if scores.shape != expected:
-            raise ModelError(
-                f"{self._name} gives {list(scores.shape)} for a batch of {list(batch.shape)}.",
-                "Check that the model fits its definition.",
-            )
-        return scores
+    def _autocast(self, precision: str) -> AbstractContextManager[Any]:
+        import torch
+
+        if precision == FLOAT32:
+            return nullcontext()
+        dtype = torch.bfloat16 if precision == BF16 else torch.float16
+        return torch.autocast(self._torch_device.type, dtype)
 
 
-def _load_network(definition: ModelDefinition, weights: Path) -> Any:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _usable_device(device: Device) -> Device:
+    if device.kind != "cuda" or torch_sees_cuda():
+        return device
+    if device.is_demanded:
+        raise RuntimeMissingError(
+            f"DEVICE is {device.name}, but the installed PyTorch does not run on it.",
+            "Set up the runtime with CUDA, or use AUTO or CPU.",
+        )
+    return Device("cpu", is_demanded=False)
 
-    from ..architectures.registry import build_network
 
-    network = build_network(
-        definition.model_name,
-        definition.model_parameters,
-        len(definition.extract_bands),
-        len(definition.output_values),
-    )
+def _candidates(precision: str, device: Device) -> tuple[str, ...]:
+    """Lower precisions to measure.
+
+    Raises:
+        ParameterError: For one the device is not made for.
+    """
+    if precision == FLOAT32:
+        return ()
+    if precision == INT8:
+        raise ParameterError(
+            "PRECISION is INT8, which runs in ONNX Runtime, and the model has no ONNX form or is to run on "
+            "a graphics card.",
+            "Use FLOAT32 or AUTO, or export the model as ONNX and choose DEVICE CPU.",
+        )
+    there = _lower_precisions(device)
+    if precision == AUTO:
+        return there
+    if precision not in there:
+        raise ParameterError(
+            f"PRECISION is {precision}, for which {device.name} has no fast instructions.",
+            f"Use FLOAT32, AUTO{''.join(f' or {name}' for name in there)}.",
+        )
+    return (precision,)
+
+
+def _lower_precisions(device: Device) -> tuple[str, ...]:
+    import torch
+
+    if device.kind == "cuda":
+        has_bf16 = torch.cuda.get_device_capability(device.index) >= (8, 0)
+        return (BF16, FP16) if has_bf16 else (FP16,)
+    # A processor without instructions for it takes longer in bfloat16 than in float32.
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    fast = any(getattr(torch.cpu, probe, bool)() for probe in probes)
+    return (BF16,) if fast else ()
+
+
+def _placed(network: Any, device: Any, name: str) -> Any:
+    """The network in evaluation mode on its device, in the layout convolutions are fastest in."""
+    import torch
+
     try:
-        network.load_state_dict(load_file(weights))
-    except (OSError, SafetensorError, RuntimeError) as error:
+        if isinstance(network, torch.fx.GraphModule):
+            return network.to(device)  # exported for evaluation, with its layout fixed
+        network = network.eval()
+        if isinstance(network, torch.jit.ScriptModule):
+            return network.to(device)
+        return network.to(device, memory_format=torch.channels_last)
+    except Exception as error:  # a network is a program, and may raise anything
         raise ModelError(
-            f"The weights in {weights.name} do not fit the network of {definition.name} ({error}).",
-            "Use the definition and the weights of one training run.",
+            f"{name} cannot be brought to {device} ({error}).", "Check that the model was saved whole."
         ) from error
-    return network
+
+
+def _tensors(result: Any) -> list[Any]:
+    """The tensors in what a network returns."""
+    import torch
+
+    if isinstance(result, torch.Tensor):
+        return [result]
+    if isinstance(result, Mapping):
+        for key in ("out", "logits"):
+            if key in result:
+                return _tensors(result[key])
+        result = list(result.values())
+    if isinstance(result, (tuple, list)):
+        return [tensor for item in result for tensor in _tensors(item)]
+    return []
+
+
+def _to_numpy(tensor: Any) -> np.ndarray:
+    import torch
+
+    return (tensor.float() if tensor.is_floating_point() else tensor.to(torch.int64)).cpu().numpy()

@@ -1,0 +1,60 @@
+"""Opening an ONNX Runtime session on the device asked for, and knowing which one it got."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Optional
+
+from ...errors import ModelError, RuntimeMissingError
+from .devices import Device
+
+
+def open_session(path: Path, device: Device, threads: Optional[int]) -> tuple[Any, str]:
+    """An inference session and the name of the device it really runs on.
+
+    Raises:
+        ModelError: If the file does not load.
+        RuntimeMissingError: If a device was named that this ONNX Runtime does not run on.
+    """
+    import onnxruntime
+
+    count = threads or os.cpu_count() or 1
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = count
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is raised, too
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if device.kind == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        # The CUDA libraries may come as Python packages rather than from the system.
+        if hasattr(onnxruntime, "preload_dlls"):
+            onnxruntime.preload_dlls()
+        providers.insert(0, ("CUDAExecutionProvider", {"device_id": device.index}))
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # onnxruntime's errors share no base of their own
+        raise _load_error(path, error, onnxruntime.__version__) from error
+    if session.get_providers()[0] == "CUDAExecutionProvider":
+        return session, device.name
+    if device.kind == "cuda" and device.is_demanded:
+        raise RuntimeMissingError(
+            f"DEVICE is {device.name}, but this ONNX Runtime does not run on it.",
+            "Set up the runtime with CUDA, or use AUTO or CPU.",
+        )
+    return session, f"CPU ({count} thread{'s' if count > 1 else ''})"
+
+
+def _load_error(path: Path, error: Exception, version: str) -> ModelError:
+    text = str(error)
+    lower = text.lower()
+    if "opset" in lower or "ir version" in lower or "ir_version" in lower:
+        return ModelError(
+            f"{path.name} is written for a newer ONNX than ONNX Runtime {version} knows ({text}).",
+            "Export it with opset 17, or set up a newer runtime.",
+        )
+    if "not a registered function/op" in lower or "no op registered" in lower or "custom op" in lower:
+        return ModelError(
+            f"{path.name} holds an operator that ONNX Runtime {version} does not have ({text}).",
+            "Export it with standard operators only.",
+        )
+    return ModelError(f"{path} cannot be loaded ({text}).", "Check that it is a complete ONNX file.")
