@@ -179,6 +179,8 @@ def _definition_facts(model: str) -> dict[str, Any]:
         return {}  # the worker is the authority; what is wrong stands in its problems
     name = definition.model_name or Path(definition.name).stem
     framework = " ".join(filter(None, (definition.framework, definition.configuration)))
+    if definition.inference_function:  # then the framework is a matter of the function alone
+        framework = tr("Python raster function")
     return {"name": name, "framework": framework, "class_count": len(list(definition.classes)) or None}
 
 

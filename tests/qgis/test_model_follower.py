@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from qgis.core import QgsProcessingContext, QgsProcessingModelAlgorithm
 from qgis.PyQt.QtCore import QEvent, Qt
-from qgis.PyQt.QtWidgets import QApplication, QMessageBox, QPlainTextEditfrom samples import write_raster
+from qgis.PyQt.QtWidgets import QApplication, QMessageBox, QPlainTextEdit
+from samples import write_raster
 
 ARGUMENTS = [
     {"name": "water_level", "kind": "number", "default": "0.5", "label": "Water level", "minimum": 0,

@@ -227,7 +227,7 @@ def picture_arguments(raster: QgsRasterLayer) -> None:
         },
     )
     dialog.show()
-    dialog.resize(1040, 900)
+    dialog.resize(1040, 840)
     follower = dialog.findChild(follower_class)
     for _ in range(120):
         wait(500)
@@ -236,6 +236,13 @@ def picture_arguments(raster: QgsRasterLayer) -> None:
     else:
         raise RuntimeError(f"the model was not described: {follower.status.text()}")
     fit(dialog)
+    # A path of no machine; unheard, so that the model is not looked for there.
+    for line in dialog.findChildren(QLineEdit):
+        if line.text() == str(folder / "wetness.emd"):
+            line.blockSignals(True)
+            line.setText("/data/models/wetness.emd")
+            line.deselect()
+    wait(300)
     save(dialog, "classify-pixels-arguments.png")
     dialog.close()
 
