@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from qgis.core import QgsProcessingContext, QgsProcessingModelAlgorithm
-from qgis.PyQt.QtCore import QEvent, Qt
+from qgis.PyQt.QtCore import QEvent, QPoint, QPointF, Qt
+from qgis.PyQt.QtGui import QWheelEvent
 from qgis.PyQt.QtWidgets import QApplication, QMessageBox, QPlainTextEdit
 from samples import write_raster
 
@@ -330,8 +331,31 @@ def test_without_an_environment_the_line_names_the_tool_that_builds_it(dialog, m
 
 
 def test_the_wheel_scrolls_the_dialog_not_the_values(dialog):
+    """It changes a value only where somebody has clicked into it."""
     for name in OWN:
-        assert follower(dialog).table.editor(name).focusPolicy() == Qt.FocusPolicy.StrongFocus
+        editor = follower(dialog).table.editor(name)
+        assert editor.focusPolicy() == Qt.FocusPolicy.StrongFocus
+        turn = QWheelEvent(
+            QPointF(3, 3), QPointF(3, 3), QPoint(0, -120), QPoint(0, -120), Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+        )  # fmt: skip
+        editor.clearFocus()
+        QApplication.sendEvent(editor, turn)
+    assert [follower(dialog).table.editor(name).value() for name in OWN] == [""] * len(OWN)
+
+
+@pytest.mark.parametrize("key", ["ARGUMENTS", "MODEL_ARGUMENTS"])
+def test_any_tool_with_a_model_and_arguments_is_followed(plugin, key):
+    """Detection and classification of objects name them differently."""
+    from dataclasses import replace
+
+    from imagerydl.engine.imagerydl.tools.classifypixels import TOOL
+    from imagerydl.ui.model_follower import ModelCompanion
+
+    renamed = [replace(param, key=key) if param.key == "ARGUMENTS" else param for param in TOOL.params]
+    assert ModelCompanion().applies(replace(TOOL, params=tuple(renamed)))
+    without = [param for param in TOOL.params if param.key != "IN_MODEL_DEFINITION"]
+    assert not ModelCompanion().applies(replace(TOOL, params=tuple(without)))
 
 
 def test_modeler_and_batch_keep_the_plain_table(plugin, qgis_app):

@@ -8,6 +8,7 @@ import shutil
 import traceback
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import processing
 from qgis.core import (
@@ -160,6 +161,12 @@ def save(widget: QWidget, name: str) -> None:
     say(f"{name}: {picture.width()} x {picture.height()}")
 
 
+def plugin_module(name: str) -> Any:
+    """A module of the plugin, whatever its folder is called."""
+    provider = QgsApplication.processingRegistry().providerById("imagerydl")
+    return import_module(f"{type(provider).__module__.partition('.')[0]}.{name}")
+
+
 def picture_toolbox() -> None:
     """The Toolbox with our tools alone."""
     dock = iface.mainWindow().findChild(QDockWidget, "ProcessingToolbox")
@@ -179,6 +186,8 @@ def picture_toolbox() -> None:
 def picture_dialog(name: str, tool_id: str, values: dict[str, object]) -> None:
     """One dialog, high enough to show every parameter that is not advanced."""
     dialog = processing.createAlgorithmDialog(f"imagerydl:{tool_id}", values)
+    for follower in dialog.findChildren(plugin_module("ui.model_follower").ModelFollower):
+        follower.stop()  # the paths in these pictures lead nowhere
     dialog.show()
     dialog.resize(1040, 700)
     wait(800)
@@ -206,17 +215,17 @@ def fit(dialog: QWidget) -> None:
 
 def picture_arguments(raster: QgsRasterLayer) -> None:
     """Classify Pixels with a raster function: the arguments that the model itself declares."""
+    if "describemodel" not in plugin_module("engine.imagerydl.tools").TOOL_IDS:
+        say("classify-pixels-arguments.png: left as it is, there is no tool that describes models")
+        return
     folder = SCRATCH / "wetness"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "wetness.py").write_text(_RASTER_FUNCTION, encoding="utf-8")
     (folder / "wetness.json").write_text("{}", encoding="utf-8")
     (folder / "wetness.emd").write_text(json.dumps(_RASTER_FUNCTION_DEFINITION), encoding="utf-8")
     # Agreed to beforehand: a question in front of the dialog would be in the picture.
-    root = type(QgsApplication.processingRegistry().providerById("imagerydl")).__module__.partition(".")[0]
-    trust = import_module(f"{root}.engine.imagerydl.models.trust")
+    trust = plugin_module("engine.imagerydl.models.trust")
     trust.trust(trust.ForeignCode((folder / "wetness.py",), "a Python raster function"))
-    follower_class = import_module(f"{root}.ui.model_follower").ModelFollower
-
     dialog = processing.createAlgorithmDialog(
         "imagerydl:classifypixels",
         {
@@ -228,7 +237,7 @@ def picture_arguments(raster: QgsRasterLayer) -> None:
     )
     dialog.show()
     dialog.resize(1040, 840)
-    follower = dialog.findChild(follower_class)
+    follower = dialog.findChild(plugin_module("ui.model_follower").ModelFollower)
     for _ in range(120):
         wait(500)
         if follower.description is not None:
