@@ -98,7 +98,7 @@ class AreaMeasure:
         return np.bincount(polygon_of, weights=np.where(exterior, size, -size), minlength=len(outlines))
 
     def cells(self, transform: Affine, first_row: int, rows: int, columns: int) -> np.ndarray:
-        """Areas of the pixels of rows: ``[rows, 1]`` where those of a row are equal, else ``[rows, columns]``."""
+        """Areas of the pixels of rows: ``[rows, 1]`` where a row has one, else ``[rows, columns]``."""
         t = transform
         if not self.is_geographic:
             return np.full((rows, 1), abs(t.determinant))
