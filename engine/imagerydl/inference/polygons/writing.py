@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +24,7 @@ from ...labels.classes import ClassSchema
 from ...outputs import explained
 from ..areas import AreaMeasure
 from .joining import Region, SeamJoiner, in_order
+from .right_angles import square_up
 from .tracing import FRACTION, trace
 
 LAYER = "polygons"
@@ -32,6 +34,9 @@ BLOCK_ROWS = 512
 
 #: Polygons written at a time.
 BATCH = 20_000
+
+#: Pixels by which an edge of a building may wander before right angles take it for a corner.
+STAIRCASE = 1.5
 
 #: Types whose values all fit the 32 bits regions are traced in.
 _CLASS_TYPES = ("uint8", "uint16", "int8", "int16", "int32")
@@ -45,6 +50,7 @@ def write_polygons(
     reporter: Reporter,
     values: Optional[Collection[int]] = None,
     confidence_path: Optional[Union[str, Path]] = None,
+    right_angles: bool = False,
     block_rows: int = BLOCK_ROWS,
 ) -> int:
     """Write one polygon for each 4-connected region of one class value.
@@ -62,13 +68,16 @@ def write_polygons(
         values: Class values that become polygons; None: all but the background, which is 0
             where ``classes`` has a class of that value.
         confidence_path: Raster of the same size, its first band.
+        right_angles: Whether polygons are given right angles where that hardly changes them
+            (:func:`.right_angles.square_up`). Neighbours may then overlap or part by a pixel or
+            two; ``area`` is that of the new outline, ``pixels`` stays.
         block_rows: Rows read at a time.
 
     Returns:
         The number of polygons.
 
     Raises:
-        ParameterError: If ``block_rows`` is not positive.
+        ParameterError: If ``block_rows`` is not positive, or right angles are asked for in degrees.
         DataError: If a raster cannot be read, holds no classes, or the two differ in size.
         OutputError: If the layer is no GeoPackage or cannot be written.
     """
@@ -87,7 +96,14 @@ def write_polygons(
         except RasterioError as error:
             raise DataError(f"A raster cannot be opened: {error}.", "Check its path and format.") from error
         _check(raster, confidence)
-        layer = _PolygonLayer(out_path, raster.crs, raster.transform, classes, confidence is not None)
+        if right_angles and raster.crs and raster.crs.is_geographic:
+            raise ParameterError(
+                f"{raster.name} is in degrees, in which a right angle on the ground is none.",
+                "Classify in a projected CRS, or turn right angles off.",
+            )
+        layer = _PolygonLayer(
+            out_path, raster.crs, raster.transform, classes, confidence is not None, right_angles
+        )
         joiner = SeamJoiner(raster.width)
         for first in range(0, raster.height, block_rows):
             reporter.check_cancelled()
@@ -129,7 +145,13 @@ class _PolygonLayer:
     """A GeoPackage layer polygons are added to in batches of one size."""
 
     def __init__(
-        self, path: Path, crs: Optional[CRS], transform: Affine, classes: ClassSchema, has_confidence: bool
+        self,
+        path: Path,
+        crs: Optional[CRS],
+        transform: Affine,
+        classes: ClassSchema,
+        has_confidence: bool,
+        right_angles: bool,
     ) -> None:
         # Without georeference y is minus the row, which is where QGIS shows such an image.
         in_pixels = crs is None and transform == Affine.identity()
@@ -137,6 +159,9 @@ class _PolygonLayer:
         self._path, self._crs, self._measure = path, crs, AreaMeasure(crs)
         self._names = {entry.value: entry.name for entry in classes}
         self._has_confidence = has_confidence
+        t = self._place
+        longest = max(math.hypot(t.a, t.d), math.hypot(t.b, t.e))
+        self._tolerance = STAIRCASE * longest if right_angles else None
         self._regions: list[Region] = []
         self._outlines: list[np.ndarray] = []
         self._written = 0
@@ -179,6 +204,8 @@ class _PolygonLayer:
                 ]
             ),
         )
+        if self._tolerance is not None:
+            placed = square_up(placed, self._tolerance)
         placed = shapely.orient_polygons(placed)
         values = np.array([region.value for region in regions], dtype=np.int32)
         names = np.array([self._names.get(region.value, "") for region in regions], dtype=object)

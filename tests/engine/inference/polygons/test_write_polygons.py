@@ -7,16 +7,18 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
+import shapely.affinity
 from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from imagerydl.errors import DataError, OutputError
+from rasterio.crs import CRS
+from rasterio.features import rasterize, shapes
+
+from imagerydl.errors import DataError, OutputError, ParameterError
 from imagerydl.events import Reporter
 from imagerydl.inference.polygons import write_polygons, writing
 from imagerydl.labels.classes import ClassEntry, ClassSchema
-from rasterio.crs import CRS
-from rasterio.features import shapes
 
 CLASSES = ClassSchema([ClassEntry(1, "road"), ClassEntry(2, "roof")])
 NODATA = 255
@@ -33,9 +35,9 @@ def save(path, values, transform=METRES, crs="EPSG:32631", nodata=NODATA):
     return path
 
 
-def polygonise(folder, values, block_rows=512, classes=CLASSES, confidence=None, **place):
+def polygonise(folder, values, block_rows=512, classes=CLASSES, confidence=None, options=None, **place):
     raster = save(folder / "classes.tif", values, **place)
-    options = {}
+    options = dict(options or {})
     if confidence is not None:
         options["confidence_path"] = save(folder / "confidence.tif", confidence, nodata=None)
     out = folder / "polygons.gpkg"
@@ -148,6 +150,7 @@ def test_without_georeference_y_is_minus_the_row(tmp_path):
     polygons, fields, meta = polygonise(tmp_path, values, transform=None, crs=None)
     assert polygons[0].bounds == (1, -2, 2, -1)
     assert fields["area"].tolist() == [1]
+    assert not meta["crs"] or "Undefined" in meta["crs"]
 
 
 def test_in_degrees_the_area_is_that_on_the_ellipsoid(tmp_path):
@@ -174,3 +177,25 @@ def test_a_format_that_cannot_grow_is_refused(tmp_path):
     raster = save(tmp_path / "classes.tif", np.ones((2, 2), dtype=np.uint8))
     with pytest.raises(OutputError, match="no GeoPackage"):
         write_polygons(raster, tmp_path / "polygons.fgb", classes=CLASSES, reporter=Reporter())
+
+
+def test_chosen_values_only(tmp_path):
+    values = np.array([[1, 2, 3]], dtype=np.uint8)
+    _, fields, _ = polygonise(tmp_path, values, options={"values": [2, 3]})
+    assert sorted(fields["class_value"].tolist()) == [2, 3]
+
+
+def test_right_angles_are_those_of_the_ground(tmp_path):
+    truth = shapely.affinity.rotate(shapely.box(20, 20, 60, 45), 25)
+    values = rasterize([truth], out_shape=(70, 80), fill=NODATA, default_value=2, dtype=np.uint8)
+    polygons, _, _ = polygonise(tmp_path, values, block_rows=16, options={"right_angles": True})
+    on_ground = shapely.affinity.affine_transform(truth, METRES.to_shapely())
+    assert len(polygons[0].exterior.coords) == 5
+    assert polygons[0].intersection(on_ground).area > 0.95 * polygons[0].union(on_ground).area
+
+
+def test_right_angles_in_degrees_are_refused(tmp_path):
+    values = np.array([[1]], dtype=np.uint8)
+    place = {"transform": Affine(1, 0, 10, 0, -1, 1), "crs": "EPSG:4326"}
+    with pytest.raises(ParameterError, match="in degrees"):
+        polygonise(tmp_path, values, options={"right_angles": True}, **place)
