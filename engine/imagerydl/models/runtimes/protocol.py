@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 
+from ...labels.classes import ClassSchema
+from ..arguments import ModelArgument
 from ..normalisation import Normalisation
+
+#: Column and row of a tile's upper left pixel on its raster, margin included: negative beyond the border.
+Position = tuple[int, int]
 
 
 class Gives(Enum):
@@ -31,11 +37,36 @@ class ModelInput:
         blank: Raw value put where there is no picture, before normalisation; None for 0 after it, which
             is the mean of most normalised imagery.
         mirrored: Whether imagery is mirrored beyond the raster's border; otherwise that is blank.
+        as_read: Whether batches keep the raster's own pixel type instead of float32: code that comes with
+            a model may count on unsigned arithmetic.
     """
 
     normalisation: Optional[Normalisation] = None
     blank: Optional[float] = None
     mirrored: bool = True
+    as_read: bool = False
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The raster that tiles come from, for models that are told of it.
+
+    Attributes:
+        width: Columns.
+        height: Rows.
+        transform: From (column, row) to map coordinates: the six numbers (a, b, c, d, e, f) of
+            x = a column + b row + c and y = d column + e row + f.
+        spatial_reference: EPSG code, WKT where it has none, None without a CRS.
+        pixel_type: numpy name of the type its pixels are read in ("uint8").
+        nodata: Value that stands for no data, where there is one.
+    """
+
+    width: int
+    height: int
+    transform: tuple[float, float, float, float, float, float]
+    spatial_reference: Union[int, str, None]
+    pixel_type: str
+    nodata: Optional[float] = None
 
 
 class PixelModel:
@@ -56,6 +87,20 @@ class PixelModel:
             definition.
         never: Output channels that must not win.
         pixel_type: For ``VALUES``, the numpy name of the pixel type they are written in.
+        no_value: For ``VALUES``, the value by which the model says that it has none for a valid pixel;
+            None where it always has one.
+        classes: Classes with names and colours, where the model knows better than the definition. What a
+            scene changes of them is there after :meth:`begin`.
+        extract_bands: What the model takes, in order (0-based indices or band names), where it knows
+            better than the definition.
+        data_range: Range that pixel values are brought to before they reach the model, linearly from the
+            smallest and largest value of the raster; None where they stay as they are.
+        arguments: What the model itself declares, for those who have opened it anyway; opening it twice may
+            mean loading it twice.
+        wants_positions: Whether :meth:`scores` is to be called with the positions of the tiles.
+        wants_calibration: Whether :meth:`calibrate` has to be called before the first scores: a lower
+            precision than float32 was asked for.
+        agreement: Share of the calibration pixels whose class is that of float32; None for float32.
     """
 
     outputs: int
@@ -69,6 +114,33 @@ class PixelModel:
     class_values: Optional[tuple[int, ...]] = None
     never: frozenset[int] = frozenset()
     pixel_type: str = ""
+    no_value: Optional[float] = None
+    classes: Optional[ClassSchema] = None
+    extract_bands: Optional[tuple[Union[int, str], ...]] = None
+    data_range: Optional[tuple[float, float]] = None
+    arguments: tuple[ModelArgument, ...] = ()
+    wants_positions: bool = False
+    wants_calibration: bool = False
+    agreement: Optional[float] = None
+
+    def begin(self, scene: Scene) -> None:
+        """Be told of the raster the next tiles come from; called before each raster's first tile."""
+
+    def calibrate(self, batches: Sequence[np.ndarray]) -> str:
+        """Fit a lower precision to real imagery, and measure what it costs.
+
+        Sets :attr:`agreement`. A model that runs in float32 has nothing to do here.
+
+        Args:
+            batches: Input as :meth:`scores` takes it; a few tiles from all over the raster are enough.
+
+        Returns:
+            A sentence for the user: what runs from now on, how fast, how alike.
+
+        Raises:
+            ModelError: If the model cannot be brought to the precision asked for.
+        """
+        return ""
 
     def scores(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Run the network.
@@ -76,6 +148,9 @@ class PixelModel:
         Args:
             batch: Input as :attr:`input` says, float32 ``[n, bands, h, w]``.
             valid: ``[n, h, w]``, True where the raster has a value.
+
+        A model that :attr:`wants_positions` takes one more argument, a sequence of a :data:`Position` a
+        tile; without it each tile is a raster of its own.
 
         Returns:
             Float32 ``[n, outputs, h - 2 * margin, w - 2 * margin]``, in the meaning of :attr:`gives`
