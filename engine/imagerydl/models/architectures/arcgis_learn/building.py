@@ -21,8 +21,14 @@ PIXEL_CLASSIFIERS = {
     "ConnectNet": "roads",
     "ChangeDetector": "change",
 }
-DETECTORS: dict[str, str] = {}
-CLASSIFIERS: dict[str, str] = {}
+DETECTORS = {
+    "SingleShotDetector": "single_shot",
+    "RetinaNet": "retina",
+    "FasterRCNN": "rcnn",
+    "MaskRCNN": "rcnn",
+    "YOLOv3": "yolo",
+}
+CLASSIFIERS = {"FeatureClassifier": "feature_classifier"}
 
 
 def build_network(facts: NetworkFacts, weights: Mapping[str, Tensor]) -> nn.Module:
