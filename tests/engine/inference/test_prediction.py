@@ -58,7 +58,9 @@ def test_not_a_number_and_wrong_channels_are_the_models_fault():
 def test_views_of_a_model_without_sense_of_direction_average_to_itself(shape):
     batch = np.random.default_rng(1).random(shape, dtype=np.float32)
     predictor = Predictor(Model(), 2, lambda text: None, average_views=True)
-    np.testing.assert_allclose(predictor.scores(batch, np.ones_like(batch[:, 0], dtype=bool)), softmax(batch.copy()), atol=1e-6)
+    np.testing.assert_allclose(
+        predictor.scores(batch, np.ones_like(batch[:, 0], dtype=bool)), softmax(batch.copy()), atol=1e-6
+    )
 
 
 def test_views_even_out_a_sense_of_direction():
@@ -67,7 +69,9 @@ def test_views_even_out_a_sense_of_direction():
             return batch + np.linspace(0, 1, batch.shape[3], dtype=np.float32) * [[[[1]], [[0]]]]
 
     flat = np.zeros((1, 2, 8, 8), np.float32)
-    averaged = Predictor(Leaning(), 2, lambda text: None, average_views=True).scores(flat, np.ones_like(flat[:, 0], dtype=bool))
+    averaged = Predictor(Leaning(), 2, lambda text: None, average_views=True).scores(
+        flat, np.ones_like(flat[:, 0], dtype=bool)
+    )
     np.testing.assert_allclose(averaged, np.rot90(averaged, axes=(2, 3)), atol=1e-6)
     np.testing.assert_allclose(averaged, averaged[..., ::-1], atol=1e-6)
 

@@ -1,12 +1,14 @@
 """Packages saved by arcgis.learn: their networks rebuilt, their weights loaded without running code.
 
 Pixel classifiers classify each tile alone and cut its padding off. With test time augmentation, and
-always for roads, tiles of a block are blended instead: see :class:`BlockModel`.
+always for roads, tiles of a block are blended instead: see :class:`BlockModel`. Detectors and
+FeatureClassifier are opened by functions of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import isqrt
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -16,6 +18,8 @@ from ...errors import ModelDefinitionError, ModelError, ParameterError, RuntimeM
 from ..arguments import BOOLEAN, CHOICE, NUMBER, ModelArgument
 from ..definition import ModelDefinition
 from ..trust import ForeignCode
+from .chip_classification import ChipClassifier
+from .detection import DetectionModel, Detections
 from .devices import Device
 from .options import RunOptions
 from .protocol import Gives, ModelInput, PixelModel, looks_like_out_of_memory, softmax
@@ -40,7 +44,17 @@ _OTHER_TOOLS = {
     _CHANGE: "Detect Change",
 }
 
+_DETECTORS = tuple(name for name, tool in _OTHER_TOOLS.items() if tool == "Detect Objects")
+_CLASSIFIER = "FeatureClassifier"
+
 _DEFAULT_BATCH = 4
+_DEFAULT_OVERLAP = 0.1
+
+#: Lowest score of a detector that is reported, where it is not the usual one.
+_THRESHOLDS = {"YOLOv3": 0.1, "MaskRCNN": 0.9}
+
+#: Detectors that the tool runs with large batches.
+_LARGE_BATCH = {"SingleShotDetector": 64, "RetinaNet": 64, "FasterRCNN": 64}
 _DEFAULT_THRESHOLD = 0.5
 _SMALLEST_TILE = 32
 _MERGES = {"mean": np.mean, "max": np.max, "min": np.min}
@@ -77,27 +91,45 @@ def open_change_model(definition: ModelDefinition, options: RunOptions) -> Pixel
     return _open(definition, options)
 
 
+def open_detection_model(definition: ModelDefinition, options: RunOptions) -> DetectionModel:
+    """Open a detector.
+
+    Raises:
+        ModelDefinitionError: For any other model, or one that is not rebuilt.
+    """
+    if definition.model_name not in _DETECTORS:
+        raise ModelDefinitionError(
+            f"{definition.name} is a {definition.model_name or 'model of an unnamed class'}, no detector.",
+            f"Choose one of {', '.join(_DETECTORS)}.",
+        )
+    return Detector(definition, options)
+
+
+def open_chip_classifier(definition: ModelDefinition, options: RunOptions) -> ChipClassifier:
+    """Open a FeatureClassifier.
+
+    Raises:
+        ModelDefinitionError: For any other model, or one that is not rebuilt.
+    """
+    if definition.model_name != _CLASSIFIER:
+        raise ModelDefinitionError(
+            f"{definition.name} is a {definition.model_name or 'model of an unnamed class'}, "
+            "which does not classify whole objects.",
+            f"Choose a {_CLASSIFIER}.",
+        )
+    return FeatureClassifier(definition, options)
+
+
 def model_arguments(definition: ModelDefinition, consent: bool) -> tuple[ModelArgument, ...]:
     """What the tool's own function asks for, with its defaults."""
+    if definition.model_name == _CLASSIFIER:
+        return (_batch_argument(_DEFAULT_BATCH), _AUGMENTATION)
+    if definition.model_name in _DETECTORS:
+        return _detector_arguments(definition)
     height = definition.image_height
     arguments = [
-        ModelArgument(
-            "padding",
-            NUMBER,
-            str(height // 4),
-            "Padding",
-            "Pixels along each border of a tile that are not used.",
-            minimum=0,
-            maximum=(height - 1) // 2,
-        ),
-        ModelArgument(
-            "batch_size",
-            NUMBER,
-            str(_DEFAULT_BATCH),
-            "Batch size",
-            "Tiles at a time: the largest square number not above it.",
-            minimum=1,
-        ),
+        _padding_argument(height),
+        _batch_argument(_DEFAULT_BATCH),
     ]
     if definition.model_name in _ROADS:
         arguments += [
@@ -137,27 +169,82 @@ def model_arguments(definition: ModelDefinition, consent: bool) -> tuple[ModelAr
             )
         )
     if definition.model_name != _CHANGE:
-        arguments.append(
-            ModelArgument(
-                "test_time_augmentation",
-                BOOLEAN,
-                "False",
-                "Test time augmentation",
-                "Classify each tile turned and mirrored, too: slower and more exact.",
-            )
-        )
+        arguments.append(_AUGMENTATION)
     if _takes_other_tiles(definition):
-        arguments.append(
-            ModelArgument(
-                "tile_size",
-                NUMBER,
-                str(height),
-                "Tile size",
-                "Side of a tile in pixels.",
-                minimum=_SMALLEST_TILE,
-            )
-        )
+        arguments.append(_tile_argument(height))
     return tuple(arguments)
+
+
+_AUGMENTATION = ModelArgument(
+    "test_time_augmentation",
+    BOOLEAN,
+    "False",
+    "Test time augmentation",
+    "Classify each tile turned and mirrored, too: slower and more exact.",
+)
+
+
+def _padding_argument(height: int) -> ModelArgument:
+    return ModelArgument(
+        "padding",
+        NUMBER,
+        str(height // 4),
+        "Padding",
+        "Pixels along each border of a tile that are not used.",
+        minimum=0,
+        maximum=(height - 1) // 2,
+    )
+
+
+def _batch_argument(size: int) -> ModelArgument:
+    return ModelArgument(
+        "batch_size",
+        NUMBER,
+        str(size),
+        "Batch size",
+        "Tiles at a time: the largest square number not above it.",
+        minimum=1,
+    )
+
+
+def _tile_argument(height: int) -> ModelArgument:
+    return ModelArgument(
+        "tile_size", NUMBER, str(height), "Tile size", "Side of a tile in pixels.", minimum=_SMALLEST_TILE
+    )
+
+
+def _detector_arguments(definition: ModelDefinition) -> tuple[ModelArgument, ...]:
+    name, height = definition.model_name, definition.image_height
+    arguments = [
+        _padding_argument(height),
+        ModelArgument(
+            "threshold",
+            NUMBER,
+            str(_THRESHOLDS.get(name, _DEFAULT_THRESHOLD)),
+            "Threshold",
+            "Objects with a lower score are left out.",
+            minimum=0,
+            maximum=1,
+        ),
+        ModelArgument(
+            "nms_overlap",
+            NUMBER,
+            str(_overlap(name)),
+            "Overlap",
+            "Of objects that overlap by more (intersection over union), the best stays.",
+            minimum=0,
+            maximum=1,
+        ),
+        _batch_argument(_LARGE_BATCH.get(name, _DEFAULT_BATCH)),
+    ]
+    if _takes_other_tiles(definition):
+        arguments.append(_tile_argument(height))
+    return tuple(arguments)
+
+
+def _overlap(model_name: str) -> float:
+    # MaskRCNN keeps what torchvision itself sorts out by.
+    return 0.5 if model_name == "MaskRCNN" else _DEFAULT_OVERLAP
 
 
 def foreign_code(definition: ModelDefinition) -> Optional[ForeignCode]:
@@ -312,6 +399,94 @@ class RoadModel(BlockModel):
         return np.concatenate([1 - road, road], axis=1)
 
 
+class Detector(DetectionModel):
+    """A detector of arcgis.learn; see :class:`DetectionModel`.
+
+    Args:
+        definition: The model.
+        options: Device, threads and arguments.
+    """
+
+    def __init__(self, definition: ModelDefinition, options: RunOptions) -> None:
+        from ..architectures.arcgis_learn.facts import facts_of
+        from ..architectures.arcgis_learn.normalisation import input_normalisation
+
+        arguments, name = _Arguments(options.arguments), definition.model_name
+        self.tile_size = _tile(definition, arguments)
+        self.padding = _padding(self.tile_size, arguments)
+        self.threshold = arguments.number("threshold", _THRESHOLDS.get(name, _DEFAULT_THRESHOLD), 0, 1)
+        self.nms_overlap = arguments.number("nms_overlap", _overlap(name), 0, 1)
+        self.class_values = _listed_values(definition)
+        self.class_names = tuple(item.name for item in definition.classes)
+        self.has_masks = name == "MaskRCNN"
+        self._facts = replace(facts_of(definition), tile=self.tile_size[0])
+        self.input = ModelInput(input_normalisation(self._facts), blank=0.0)
+        self._network = Network(definition, options)
+        self.device, self.description = self._network.device, self._network.description
+        if name in ("FasterRCNN", "MaskRCNN"):
+            from ..architectures.arcgis_learn.rcnn import resize_for, set_thresholds
+
+            set_thresholds(self._network.module, self.threshold, self.nms_overlap)
+            resize_for(self._network.module, self.tile_size[0])
+
+    def detect(self, batch: np.ndarray, valid: np.ndarray) -> list[Detections]:
+        """Objects of each tile; see :meth:`DetectionModel.detect`."""
+        return [
+            Detections(
+                boxes.corners.numpy().astype(np.float32),
+                boxes.scores.numpy().astype(np.float32),
+                boxes.positions.numpy().astype(np.int64),
+                None if boxes.masks is None else boxes.masks.numpy(),
+            )
+            for boxes in self._decoded(_on_cpu(self._network.run(batch)))
+        ]
+
+    def _decoded(self, outputs: Any) -> list[Any]:
+        from ..architectures.arcgis_learn import rcnn, retina, single_shot, yolo
+
+        if self._facts.model_name in ("FasterRCNN", "MaskRCNN"):
+            return rcnn.decode(outputs)
+        families = {"SingleShotDetector": single_shot, "RetinaNet": retina, "YOLOv3": yolo}
+        decode = families[self._facts.model_name].decode
+        return decode(outputs, self._facts, self.threshold, self.nms_overlap)
+
+
+class FeatureClassifier(ChipClassifier):
+    """A FeatureClassifier of arcgis.learn; see :class:`ChipClassifier`.
+
+    Args:
+        definition: The model.
+        options: Device, threads and arguments.
+    """
+
+    def __init__(self, definition: ModelDefinition, options: RunOptions) -> None:
+        from ..architectures.arcgis_learn.facts import facts_of
+        from ..architectures.arcgis_learn.feature_classifier import MULTI_LABEL
+        from ..architectures.arcgis_learn.normalisation import input_normalisation
+
+        arguments = _Arguments(options.arguments)
+        is_augmented = arguments.truth("test_time_augmentation", False)
+        self._turns = _turns(definition) if is_augmented else ((0, False),)
+        self.tile_size = definition.image_size
+        self.input = ModelInput(input_normalisation(facts_of(definition)), blank=0.0)
+        self.class_values = _listed_values(definition)
+        self.class_names = tuple(item.name for item in definition.classes)
+        self.is_multi_label = definition.raw.get("MetaDataMode") == MULTI_LABEL
+        self._network = Network(definition, options)
+        self.device, self.description = self._network.device, self._network.description
+
+    def classify(self, batch: np.ndarray) -> np.ndarray:
+        """Scores of each class; see :meth:`ChipClassifier.classify`."""
+        from ..architectures.arcgis_learn.feature_classifier import decode
+
+        scores = []
+        for quarters, is_mirrored in self._turns:
+            turned = np.rot90(batch, quarters, (2, 3))
+            logits = self._network.run(turned[..., ::-1] if is_mirrored else turned).cpu()
+            scores.append(decode(logits, is_multi_label=self.is_multi_label).numpy())
+        return np.mean(scores, axis=0, dtype=np.float32)
+
+
 class Network:
     """A network of arcgis.learn on a device: float32 arrays in, float32 arrays out.
 
@@ -418,7 +593,8 @@ def _open(definition: ModelDefinition, options: RunOptions) -> PixelModel:
 
 
 def _takes_other_tiles(definition: ModelDefinition) -> bool:
-    return definition.model_name != _CHANGE and bool(definition.raw.get("SupportsVariableTileSize"))
+    bound = (_CHANGE, "SingleShotDetector", "RetinaNet", "FasterRCNN", "YOLOv3")
+    return definition.model_name not in bound and bool(definition.raw.get("SupportsVariableTileSize"))
 
 
 def _tile(definition: ModelDefinition, arguments: _Arguments) -> tuple[int, int]:
@@ -477,6 +653,14 @@ def _hann(length: int) -> np.ndarray:
     """A periodic Hann window. Its first value is 0: kept above that, lest a block's border has no weight."""
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
     return np.maximum(window, 1e-9)
+
+
+def _on_cpu(outputs: Any) -> Any:
+    if isinstance(outputs, Mapping):
+        return {name: value.cpu() for name, value in outputs.items()}
+    if isinstance(outputs, (list, tuple)):
+        return type(outputs)(_on_cpu(output) for output in outputs)
+    return outputs.cpu()
 
 
 def _usable(device: Device) -> Device:

@@ -6,48 +6,56 @@ from typing import Optional
 
 import numpy as np
 
-from ...labels.classes import ClassSchema
-from ..arguments import ModelArgument
 from .protocol import ModelInput
 
 
 class ChipClassifier:
-    """A network that says what a chip shows. Subclass it.
+    """A network that names what a chip shows. Subclass it.
 
     Attributes:
         device: Where it runs: "CPU", "CUDA:0"...
         description: Runtime, device and threads, as a phrase for messages.
         input: What it is fed with.
-        chip_size: (height, width) of the chips it takes.
-        classes: Its classes, in the order of the channels it gives.
-        is_multi_label: Whether a chip may be of several classes, or of none: probabilities are then
-            independent of each other.
-        arguments: What the model itself declares.
+        tile_size: (height, width) of chips it was trained with.
+        class_values: Value of each class, in the order of its outputs.
+        class_names: Name of each class, in the same order.
+        is_multi_label: Whether a chip has every class whose score reaches :attr:`threshold`, or the
+            best one alone.
+        threshold: For models of several labels.
     """
 
     device: str
     description: str
     input: ModelInput = ModelInput()
-    chip_size: Optional[tuple[int, int]] = None
-    classes: ClassSchema
+    tile_size: Optional[tuple[int, int]] = None
+    class_values: tuple[int, ...] = ()
+    class_names: tuple[str, ...] = ()
     is_multi_label: bool = False
-    arguments: tuple[ModelArgument, ...] = ()
+    threshold: float = 0.5
 
-    def probabilities(self, batch: np.ndarray, valid: np.ndarray) -> np.ndarray:
-        """Classify chips.
+    def classify(self, batch: np.ndarray) -> np.ndarray:
+        """Scores, 0 to 1, of chips.
 
         Args:
-            batch: Input as :attr:`input` says, ``[n, bands, h, w]``.
-            valid: ``[n, h, w]``, True where the raster has a value.
+            batch: Input as :attr:`input` says, float32 ``[n, bands, h, w]``.
 
         Returns:
-            Float32 ``[n, classes]``, 0 to 1.
+            Float32 ``[n, classes]``. Those of a chip sum to one, unless it may have several labels.
 
         Raises:
             MemoryError: If the device has no room for the batch; a smaller one may fit.
-            ModelError: If the network cannot run on it or gives something else.
+            ModelError: If the network cannot run on it.
         """
         raise NotImplementedError
+
+    def labels(self, scores: np.ndarray) -> list[str]:
+        """The name of each chip's class; names of several, joined by ``;``, in the order of classes."""
+        if self.is_multi_label:
+            return [
+                ";".join(name for name, score in zip(self.class_names, row) if score >= self.threshold)
+                for row in scores
+            ]
+        return [self.class_names[position] for position in scores.argmax(axis=1)]
 
     def close(self) -> None:
         """Release what it holds."""

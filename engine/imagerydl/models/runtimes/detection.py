@@ -1,80 +1,65 @@
-"""What the pipeline asks of an object detector, whatever library computes it."""
+"""What the pipeline asks of a detector, whatever library computes it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
 
-from ...labels.classes import ClassSchema
-from ..arguments import ModelArgument
-from .protocol import ModelInput, Position, Scene
+from .protocol import ModelInput
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector finds in one tile.
+    """The objects in one tile; those of one class do not overlap by more than the model allows.
 
     Attributes:
-        boxes: ``[n, 4]`` float32: left, top, right, bottom in pixels of the tile; not clipped to it.
-        scores: ``[n]`` float32, 0 to 1.
-        classes: ``[n]`` int64, positions in the model's list of classes, from 0.
-        shapes: ``[n]`` of shapely polygons in pixels of the tile, where the model gives outlines (masks,
-            turned boxes); None where boxes are all there is.
+        boxes: Float32 ``[n, 4]``: x1 y1 x2 y2 in pixels of the tile; they may reach beyond it.
+        scores: Float32 ``[n]``, 0 to 1.
+        positions: Int64 ``[n]``: which of :attr:`DetectionModel.class_values`, from 0.
+        masks: ``[n, h, w]`` of True and False over the tile, from models that outline objects.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
-    classes: np.ndarray
-    shapes: Optional[np.ndarray] = None
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    @classmethod
-    def none(cls) -> Detections:
-        """Nothing found."""
-        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64))
+    positions: np.ndarray
+    masks: Optional[np.ndarray] = None
 
 
 class DetectionModel:
-    """A network that finds objects in tiles. Subclass it.
-
-    Thresholds are the model's to apply: what it decodes depends on them. It takes ``threshold`` and
-    ``nms_overlap`` from the arguments it is opened with.
+    """A network that finds objects in a tile. Subclass it.
 
     Attributes:
         device: Where it runs: "CPU", "CUDA:0"...
         description: Runtime, device and threads, as a phrase for messages.
         input: What it is fed with.
         tile_size: (height, width) it is bound to; None where it takes any.
-        classes: Its classes, in the order that :attr:`Detections.classes` counts in.
-        arguments: What the model itself declares.
-        wants_positions: Whether :meth:`detect` is to be called with the positions of the tiles.
+        padding: Pixels by which neighbouring tiles overlap on each side, as asked or its own default.
+        class_values: Value of each class, in the order of its outputs.
+        class_names: Name of each class, in the same order.
+        threshold: Lowest score it reports.
+        nms_overlap: Largest intersection over union of two objects it reports.
+        has_masks: Whether it outlines objects.
     """
 
     device: str
     description: str
     input: ModelInput = ModelInput()
     tile_size: Optional[tuple[int, int]] = None
-    classes: ClassSchema
-    arguments: tuple[ModelArgument, ...] = ()
-    wants_positions: bool = False
+    padding: int = 0
+    class_values: tuple[int, ...] = ()
+    class_names: tuple[str, ...] = ()
+    threshold: float = 0.5
+    nms_overlap: float = 0.1
+    has_masks: bool = False
 
-    def begin(self, scene: Scene) -> None:
-        """Be told of the raster the next tiles come from; called before each raster's first tile."""
-
-    def detect(
-        self, batch: np.ndarray, valid: np.ndarray, positions: Sequence[Position] = ()
-    ) -> list[Detections]:
-        """Find objects.
+    def detect(self, batch: np.ndarray, valid: np.ndarray) -> list[Detections]:
+        """Find the objects of each tile.
 
         Args:
-            batch: Input as :attr:`input` says, ``[n, bands, h, w]``.
+            batch: Input as :attr:`input` says, float32 ``[n, bands, h, w]``.
             valid: ``[n, h, w]``, True where the raster has a value.
-            positions: Where the tiles lie, for a model that wants to know.
 
         Returns:
             One for each tile.
@@ -84,10 +69,6 @@ class DetectionModel:
             ModelError: If the network cannot run on it or gives something else.
         """
         raise NotImplementedError
-
-    def fitting_batch(self, size: int) -> int:
-        """The number of tiles, at most ``size``, that the model can take together."""
-        return size
 
     def close(self) -> None:
         """Release what it holds."""

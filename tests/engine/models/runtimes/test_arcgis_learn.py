@@ -91,7 +91,9 @@ def test_a_block_is_classified_tile_by_tile_or_blended_over_eight_turns(sample, 
 def make_package(tmp_path):
     """Write a package with random weights: its folder's definition."""
 
-    def make(model_name, bands=3, tile=64, container=None, parameters=None, values=(1,), directions=19, **keys):
+    def make(
+        model_name, bands=3, tile=64, container=None, parameters=None, values=(1,), directions=19, **keys
+    ):
         raw = {
             "Framework": "arcgis.learn.models._inferencing",
             "InferenceFunction": "[Functions]System\\DeepLearning\\ArcGISLearn\\ArcGISImageClassifier.py",
@@ -148,7 +150,9 @@ def test_background_may_win_only_where_it_is_a_class_or_there_is_one_class(make_
     two = make_package("PSPNetClassifier", parameters={"use_unet": False}, values=(3, 7))
     assert opened(two).never == {0}
     assert opened(two, predict_background="true").never == frozenset()
-    one = make_package("PSPNetClassifier", parameters={"use_unet": False}, values=(3,), ignore_mapped_class=[1])
+    one = make_package(
+        "PSPNetClassifier", parameters={"use_unet": False}, values=(3,), ignore_mapped_class=[1]
+    )
     assert opened(one).never == {1}
 
 
@@ -223,7 +227,11 @@ def test_what_is_not_rebuilt_is_refused_by_name(make_package, model_name, parame
 
 @pytest.mark.parametrize(
     ("model_name", "tool"),
-    [("RetinaNet", "Detect Objects"), ("FeatureClassifier", "Classify Objects"), ("ChangeDetector", "Change")],
+    [
+        ("RetinaNet", "Detect Objects"),
+        ("FeatureClassifier", "Classify Objects"),
+        ("ChangeDetector", "Change"),
+    ],
 )
 def test_a_model_of_another_tool_is_refused(sample, make_package, model_name, tool):
     definition = make_package("ChangeDetector", values=(255,))
@@ -256,3 +264,101 @@ def test_arguments_are_declared_and_checked(make_package):
     for arguments in ({"padding": 32}, {"tile_size": 8}, {"batch_size": "few"}, {"predict_background": "hm"}):
         with pytest.raises(ParameterError, match=next(iter(arguments))):
             opened(definition, **arguments)
+
+
+def detector(definition, **arguments):
+    texts = {name: str(value) for name, value in arguments.items()}
+    return arcgis_learn.open_detection_model(definition, RunOptions(choose_device("CPU"), 1, arguments=texts))
+
+
+def detections(model, raw):
+    batch = model.input.normalisation.apply(np.asarray(raw))
+    return model.detect(batch, np.ones((len(batch), *batch.shape[2:]), bool))
+
+
+@pytest.mark.parametrize("name", ["ssd_r18_rgb", "retina_r18_rgb"])
+def test_a_detector_finds_what_arcgis_learn_found(sample, name):
+    definition, reference = sample(name)
+    model = detector(definition, threshold=0.05, nms_overlap=0.1)
+    assert model.class_names == ("Pool", "Tree") and model.class_values == (2, 1)
+    for k, found in enumerate(detections(model, reference["raw"])):
+        polygons, scores_, positions = json.loads(str(reference[f"post{k}"]))
+        corners = np.asarray(polygons)[..., ::-1]
+        boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+        np.testing.assert_allclose(found.boxes, boxes, atol=1e-3)
+        np.testing.assert_allclose(100 * found.scores, scores_, atol=1e-3)
+        np.testing.assert_array_equal(found.positions + 1, positions)
+        outputs = model._network.run(model.input.normalisation.apply(reference["raw"][k : k + 1]))
+        for i, output in enumerate(outputs):
+            np.testing.assert_allclose(output, reference[f"output{k}.{i}"], atol=1e-4)
+
+
+def test_a_feature_classifier_names_what_arcgis_learn_named(sample):
+    definition, reference = sample("fc_r18_rgb")
+    model = arcgis_learn.open_chip_classifier(definition, RunOptions(choose_device("CPU"), 1))
+    given = model.classify(model.input.normalisation.apply(reference["raw"]))
+    assert model.labels(given) == [str(reference[f"label{k}"][0]) for k in range(3)]
+    np.testing.assert_allclose(given.max(axis=1), [reference[f"conf{k}"][0] for k in range(3)], atol=1e-5)
+
+
+def test_a_feature_classifier_may_give_several_labels(make_package):
+    definition = make_package("FeatureClassifier", values=(4, 6, 9), MetaDataMode="MultiLabeled_Tiles")
+    options = RunOptions(choose_device("CPU"), 1, arguments={"test_time_augmentation": "True"})
+    model = arcgis_learn.open_chip_classifier(definition, options)
+    raw = np.random.default_rng(0).integers(0, 255, (2, 3, 64, 64), np.uint8)
+    given = model.classify(model.input.normalisation.apply(raw))
+    turned = model.classify(model.input.normalisation.apply(np.rot90(raw, 1, (2, 3))))
+    np.testing.assert_allclose(given, turned, atol=1e-5)
+    assert model.labels(np.array([[0.5, 0.1, 0.9], [0.4, 0.4, 0.4]])) == ["c4;c9", ""]
+
+
+@pytest.mark.parametrize(
+    ("model_name", "backbone", "bands"),
+    [("FasterRCNN", "resnet18", 4), ("FasterRCNN", "resnet18", 3), ("MaskRCNN", "resnet18", 4)],
+)
+def test_detectors_of_torchvision_run_on_any_bands(make_package, model_name, backbone, bands):
+    stats = {"NormalizationStats": STATS} if bands != 3 else {}
+    definition = make_package(
+        model_name, bands=bands, parameters={"backbone": backbone}, values=(3, 7), tile=64, **stats
+    )
+    model = detector(definition, threshold=0.0, nms_overlap=0.3)
+    raw = np.random.default_rng(0).integers(0, 255, (2, bands, 64, 64))
+    for found in detections(model, raw):
+        assert len(found.boxes) and set(found.positions) <= {0, 1}
+        assert found.boxes.min() >= 0 and found.boxes.max() <= 64
+        assert (found.masks is not None) == (model_name == "MaskRCNN")
+        if found.masks is not None:
+            assert found.masks.shape == (len(found.boxes), 64, 64) and found.masks.dtype == bool
+
+
+def test_yolo_decodes_anchors_at_three_strides(make_package):
+    from imagerydl.models.architectures.arcgis_learn.yolo import decode
+
+    anchors = [[10, 13], [16, 30], [33, 23], [30, 61], [62, 45], [59, 119], [116, 90], [156, 198], [373, 326]]
+    definition = make_package(
+        "YOLOv3", parameters={"backbone": "DarkNet53", "anchors": anchors}, values=(3, 7)
+    )
+    model = detector(definition)
+    assert (model.threshold, model.nms_overlap) == (0.1, 0.1)
+    raw = np.full((1, 3, 64, 64), 255, np.uint8)
+    assert (model.input.normalisation.apply(raw) == 1).all()
+    output = model._network.run(model.input.normalisation.apply(raw))
+    assert output.shape == (1, 3 * (4 + 16 + 64), 7)
+    rows = torch.tensor([[[20, 20, 10, 10, 0.5, 0.2, 0.9], [21, 20, 10, 10, 0.5, 0.4, 0.1]]])
+    (found,) = decode(rows, facts.facts_of(definition), 0.1, 0.1)
+    assert found.positions.tolist() == [0, 1]
+    np.testing.assert_allclose(found.scores, [0.2, 0.45])
+    np.testing.assert_allclose(found.corners[1], np.array([15, 15, 25, 25]) / 63 * 64, rtol=1e-6)
+
+
+def test_an_older_single_shot_detector_is_refused_by_its_version(make_package):
+    with pytest.raises(ModelDefinitionError, match="SSDVersion 1"):
+        make_package("SingleShotDetector", Grids=[4], Zooms=[1.0], Ratios=[[1.0, 1.0]])
+
+
+def test_a_detector_declares_the_arguments_of_its_class(sample, make_package):
+    definition = make_package("RetinaNet", values=(1, 2))
+    declared = {a.name: a.default for a in arcgis_learn.model_arguments(definition, False)}
+    assert declared == {"padding": "16", "threshold": "0.5", "nms_overlap": "0.1", "batch_size": "64"}
+    with pytest.raises(ModelDefinitionError, match="no detector"):
+        detector(make_package("FeatureClassifier"))

@@ -158,8 +158,7 @@ class _BlockAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # A last axis for the date, so that a block of the picture holds both.
         parts = [
-            torch.stack(layer(x).chunk(2, dim=3), dim=4)
-            for layer in (self.f_query, self.f_key, self.f_value)
+            torch.stack(layer(x).chunk(2, dim=3), dim=4) for layer in (self.f_query, self.f_key, self.f_value)
         ]
         value = parts[2]
         result = torch.empty_like(value)

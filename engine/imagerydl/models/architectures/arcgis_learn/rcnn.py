@@ -81,6 +81,11 @@ def set_thresholds(network: nn.Module, threshold: float, nms_overlap: float) -> 
     network.roi_heads.nms_thresh = nms_overlap
 
 
+def resize_for(network: nn.Module, tile: int) -> None:
+    """Set the size that tiles of ``tile`` pixels are brought to within the network."""
+    network.transform.min_size, network.transform.max_size = (1.5 * tile,), 2 * tile
+
+
 class _Boxes(FasterRCNN):
     def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
         return super().forward(list(images))

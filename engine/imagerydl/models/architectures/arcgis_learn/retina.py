@@ -125,7 +125,9 @@ def decode(
         scores, positions = torch.sigmoid(logits).max(dim=1)
         has_area = (corners[:, 2:] > corners[:, :2]).all(dim=1)
         passing = torch.nonzero((scores > threshold) & has_area).flatten()
-        passing = passing[torch.argsort(scores[passing], descending=True, stable=True)]
+        # Sure scores are all 1.0 in float32. Which of them comes first decides what stays, and the
+        # tool leaves that to an unstable sort of just these: the same call gives the same order.
+        passing = passing[torch.sort(scores[passing], descending=True).indices]
         passing = passing[nms(corners[passing], scores[passing], nms_overlap)]
         pixels = rows_first_to_xy((corners[passing] + 1) / 2 * facts.tile)
         found.append(Boxes(pixels, scores[passing], positions[passing]))

@@ -147,7 +147,9 @@ class Hourglasses(nn.Module):
         for task, outputs in ((1, _ROAD_CLASSES), (2, directions)):
             residuals = [_blocks(width, width, self._BLOCKS) for _ in range(self._STACKS)]
             setattr(self, f"res_{task}", nn.ModuleList(residuals))
-            mixed = [nn.Sequential(nn.Conv2d(width, width, 1), nn.BatchNorm2d(width), nn.ReLU()) for _ in "ab"]
+            mixed = [
+                nn.Sequential(nn.Conv2d(width, width, 1), nn.BatchNorm2d(width), nn.ReLU()) for _ in "ab"
+            ]
             setattr(self, f"fc_{task}", nn.ModuleList(mixed))
             scores = [nn.Conv2d(width, outputs, 1) for _ in range(self._STACKS)]
             setattr(self, f"score_{task}", nn.ModuleList(scores))
