@@ -85,7 +85,7 @@ def open_change_model(definition: ModelDefinition, options: RunOptions) -> Pixel
     """
     if definition.model_name != _CHANGE:
         raise ModelDefinitionError(
-            f"{definition.name} is a {definition.model_name or 'model of an unnamed class'}, not a {_CHANGE}.",
+            f"{definition.name} is a {_class_name(definition)}, not a {_CHANGE}.",
             "Choose a model that compares two dates.",
         )
     return _open(definition, options)
@@ -99,7 +99,7 @@ def open_detection_model(definition: ModelDefinition, options: RunOptions) -> De
     """
     if definition.model_name not in _DETECTORS:
         raise ModelDefinitionError(
-            f"{definition.name} is a {definition.model_name or 'model of an unnamed class'}, no detector.",
+            f"{definition.name} is a {_class_name(definition)}, no detector.",
             f"Choose one of {', '.join(_DETECTORS)}.",
         )
     return Detector(definition, options)
@@ -113,8 +113,7 @@ def open_chip_classifier(definition: ModelDefinition, options: RunOptions) -> Ch
     """
     if definition.model_name != _CLASSIFIER:
         raise ModelDefinitionError(
-            f"{definition.name} is a {definition.model_name or 'model of an unnamed class'}, "
-            "which does not classify whole objects.",
+            f"{definition.name} is a {_class_name(definition)}, which does not classify whole objects.",
             f"Choose a {_CLASSIFIER}.",
         )
     return FeatureClassifier(definition, options)
@@ -612,6 +611,10 @@ def _tile(definition: ModelDefinition, arguments: _Arguments) -> tuple[int, int]
 
 def _padding(tile: tuple[int, int], arguments: _Arguments) -> int:
     return int(arguments.number("padding", tile[0] // 4, 0, (min(tile) - 1) // 2))
+
+
+def _class_name(definition: ModelDefinition) -> str:
+    return definition.model_name or "model of an unnamed class"
 
 
 def _listed_values(definition: ModelDefinition) -> tuple[int, ...]:

@@ -61,7 +61,9 @@ def test_a_pixel_classifier_gives_what_arcgis_learn_gave(sample, name):
     definition, reference = sample(name)
     model = opened(definition, predict_background=True)
     without = opened(definition, predict_background=False)
-    assert model.gives is Gives.LOGITS and not model.blends and model.tile_size == (64, 64)
+    assert model.gives is Gives.LOGITS
+    assert not model.blends
+    assert model.tile_size == (64, 64)
     for k in range(3):
         raw = reference["raw"][k : k + 1]
         np.testing.assert_array_equal(model.input.normalisation.apply(raw), reference[f"input{k}"])
@@ -82,7 +84,9 @@ def test_a_block_is_classified_tile_by_tile_or_blended_over_eight_turns(sample, 
     )
 
     blended = opened(definition, predict_background=True, test_time_augmentation=True)
-    assert blended.tile_size == (96, 96) and blended.margin == 16 and blended.fitting_batch(64) == 1
+    assert blended.tile_size == (96, 96)
+    assert blended.margin == 16
+    assert blended.fitting_batch(64) == 1
     assert blended.gives is Gives.PROBABILITIES
     np.testing.assert_allclose(scores(blended, block[None]).sum(axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(classes(blended, block[None]), reference["block_post_tta"])
@@ -174,8 +178,10 @@ def test_roads_take_raw_values_and_have_a_threshold(make_package, kind):
     definition = make_package("MultiTaskRoadExtractor", parameters={"mtl_model": kind}, values=(5,))
     raw = np.random.default_rng(0).integers(0, 255, (1, 3, 96, 96), np.uint8)
     plain = opened(definition)
-    assert plain.input.normalisation is None and plain.class_values == (0, 5)
-    assert plain.tile_size == (96, 96) and plain.margin == 16
+    assert plain.input.normalisation is None
+    assert plain.class_values == (0, 5)
+    assert plain.tile_size == (96, 96)
+    assert plain.margin == 16
     road = scores(plain, raw)[:, 1:]
     probability = opened(definition, return_probability_raster=True)
     assert (probability.gives, probability.pixel_type) == (Gives.VALUES, "float32")
@@ -192,7 +198,9 @@ def test_the_turns_of_roads_are_merged_as_asked(make_package):
         scores(opened(definition, test_time_augmentation=True, merge_policy=policy), raw)[:, 1]
         for policy in ("min", "mean", "max")
     )
-    assert (low <= mean).all() and (mean <= high).all() and (low < high).any()
+    assert (low <= mean).all()
+    assert (mean <= high).all()
+    assert (low < high).any()
 
 
 @pytest.mark.parametrize("kind", ["PAM", "BAM"])
@@ -201,7 +209,8 @@ def test_change_is_where_the_distance_of_the_dates_is_above_one(make_package, ki
     model = arcgis_learn.open_change_model(definition, RunOptions(choose_device("CPU"), 1))
     raw = np.random.default_rng(0).integers(0, 255, (1, 6, 64, 64), np.uint8)
     logits = scores(model, raw)
-    assert logits.shape == (1, 2, 64, 64) and (logits[:, 0] == 1).all()
+    assert logits.shape == (1, 2, 64, 64)
+    assert (logits[:, 0] == 1).all()
     assert model.class_values == (0, 255)
     np.testing.assert_allclose(model.input.normalisation.apply(raw), raw / 127.5 - 1, atol=1e-6)
     same = scores(model, np.concatenate([raw[:, :3]] * 2, axis=1))
@@ -332,11 +341,14 @@ def test_detectors_of_torchvision_run_on_any_bands(make_package, model_name, bac
     model = detector(definition, threshold=0.0, nms_overlap=0.3)
     raw = np.random.default_rng(0).integers(0, 255, (2, bands, 64, 64))
     for found in detections(model, raw):
-        assert len(found.boxes) and set(found.classes) <= {0, 1}
-        assert found.boxes.min() >= 0 and found.boxes.max() <= 64
+        assert len(found.boxes)
+        assert set(found.classes) <= {0, 1}
+        assert found.boxes.min() >= 0
+        assert found.boxes.max() <= 64
         assert (found.shapes is not None) == (model_name == "MaskRCNN")
         if found.shapes is not None:
-            assert len(found.shapes) == len(found.boxes) and shapely.is_valid(found.shapes).all()
+            assert len(found.shapes) == len(found.boxes)
+            assert shapely.is_valid(found.shapes).all()
 
 
 def test_yolo_decodes_anchors_at_three_strides(make_package):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models.resnet import BasicBlock
 
 from .bodies import take_bands
@@ -125,7 +125,7 @@ class _Reduction(nn.Module):
         self.bn1 = nn.BatchNorm2d(_REDUCED)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn1(self.conv1(x)))
+        return functional.relu(self.bn1(self.conv1(x)))
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models.segmentation import deeplabv3_resnet101
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 from torchvision.models.segmentation.fcn import FCNHead
@@ -36,7 +36,7 @@ class DeepLab(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """``[n, bands, h, w]`` to logits ``[n, classes + 1, h, w]``."""
         scores = self.classifier(self.backbone(image))
-        return F.interpolate(scores, image.shape[-2:], mode="bilinear", align_corners=False)
+        return functional.interpolate(scores, image.shape[-2:], mode="bilinear", align_corners=False)
 
 
 class _TorchvisionDeepLab(nn.Module):
@@ -54,4 +54,4 @@ class _TorchvisionDeepLab(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """``[n, bands, h, w]`` to logits ``[n, classes + 1, h, w]``."""
         scores = self.classifier(self.backbone(image)["out"])
-        return F.interpolate(scores, image.shape[-2:], mode="bilinear", align_corners=False)
+        return functional.interpolate(scores, image.shape[-2:], mode="bilinear", align_corners=False)

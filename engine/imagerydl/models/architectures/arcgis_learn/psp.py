@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .bodies import dilate, make_body, run_stages, stage_widths
 from .facts import NetworkFacts
@@ -111,7 +111,7 @@ class UnetPSPNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """``[n, bands, h, w]`` to logits ``[n, classes + 1, h, w]``."""
         x, skips = run_stages(self.layers[0], image, self._SKIPS)
-        x = self.layers[3](F.relu(self.layers[1](x)))
+        x = self.layers[3](functional.relu(self.layers[1](x)))
         for block, number in zip(self.layers[4:6], self._SKIPS):
             x = block(x, skips[number])
         return resize(self.layers[7](self.layers[6](x)), image)
@@ -128,7 +128,7 @@ class _Wrapped(nn.Module):
 
 def resize(x: Tensor, like: Tensor) -> Tensor:
     """Bilinear to the size of ``like``, corner on corner."""
-    return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=True)
+    return functional.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=True)
 
 
 def _sizes(facts: NetworkFacts) -> tuple[int, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.ops import nms
 
 from .bodies import make_body, run_stages, stage_widths
@@ -65,8 +65,8 @@ class _Merge(nn.Module):
         self.conv_lat = nn.Conv2d(inputs, _WIDTH, 1)
 
     def forward(self, upper: Tensor, lateral: Tensor) -> Tensor:
-        up = F.interpolate(upper, scale_factor=2, mode="nearest")
-        return F.interpolate(self.conv_lat(lateral), up.shape[-2:], mode="nearest") + up
+        up = functional.interpolate(upper, scale_factor=2, mode="nearest")
+        return functional.interpolate(self.conv_lat(lateral), up.shape[-2:], mode="nearest") + up
 
 
 def _head(outputs: int) -> nn.Sequential:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .bodies import make_body, run_stages, stage_widths
 from .facts import NetworkFacts
@@ -48,9 +48,9 @@ class RoadDecoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[n, inputs, h, w]`` to ``[n, outputs, 2 h, 2 w]``."""
-        x = F.relu(self.norm1(self.conv1(x)))
-        x = F.relu(self.norm2(self.deconv2(x)))
-        return F.relu(self.norm3(self.conv3(x)))
+        x = functional.relu(self.norm1(self.conv1(x)))
+        x = functional.relu(self.norm2(self.deconv2(x)))
+        return functional.relu(self.norm3(self.conv3(x)))
 
 
 class LinkNet(nn.Module):
@@ -76,10 +76,10 @@ class LinkNet(nn.Module):
             skip = skips[number]
             x = decoder(x)
             if x.shape[-2:] != skip.shape[-2:]:
-                x = F.interpolate(x, skip.shape[-2:], mode="nearest")
+                x = functional.interpolate(x, skip.shape[-2:], mode="nearest")
             x = x + skip
-        x = F.leaky_relu(self.finaldeconv1(self.decoder1(x)), 0.2)
-        x = self.finalconv3(F.leaky_relu(self.finalconv2(x), 0.2))
+        x = functional.leaky_relu(self.finaldeconv1(self.decoder1(x)), 0.2)
+        x = self.finalconv3(functional.leaky_relu(self.finalconv2(x), 0.2))
         return x[..., : image.shape[-2], : image.shape[-1]]
 
 
@@ -96,8 +96,8 @@ class _Block(nn.Module):
         self.downsample = nn.Identity() if same else nn.Sequential(nn.Conv2d(inputs, outputs, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(y)) + self.downsample(x))
+        y = functional.relu(self.bn1(self.conv1(x)))
+        return functional.relu(self.bn2(self.conv2(y)) + self.downsample(x))
 
 
 def _blocks(inputs: int, outputs: int, count: int) -> nn.Sequential:
@@ -123,7 +123,7 @@ class _Hourglass(nn.Module):
 
     def _level(self, level: int, x: Tensor) -> tuple[Tensor, Tensor]:
         parts = self.hg[level]
-        beside, below = parts[0](x), parts[1](F.max_pool2d(x, 2, ceil_mode=True))
+        beside, below = parts[0](x), parts[1](functional.max_pool2d(x, 2, ceil_mode=True))
         roads, directions = self._level(level - 1, below) if level else (parts[4](below), parts[5](below))
         return beside + _doubled(parts[2](roads), x), beside + _doubled(parts[3](directions), x)
 
@@ -161,20 +161,20 @@ class Hourglasses(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """``[n, bands, h, w]`` to logits of background and road ``[n, 2, h, w]``."""
-        x = self.layer1(F.relu(self.bn1(self.conv1(image))))
-        x = self.layer3(self.layer2(F.max_pool2d(x, 2)))
+        x = self.layer1(functional.relu(self.bn1(self.conv1(image))))
+        x = self.layer3(self.layer2(functional.max_pool2d(x, 2)))
         roads, directions = self.hg[0](x)
         roads, directions = self.fc_1[0](self.res_1[0](roads)), self.fc_2[0](self.res_2[0](directions))
         x = x + self._fc_1[0](roads) + self._score_1[0](self.score_1[0](roads))
         x = x + self._fc_2[0](directions) + self._score_2[0](self.score_2[0](directions))
         roads, _ = self.hg[1](x)
         roads = self.decoder1(self.fc_1[1](self.res_1[1](roads)))
-        roads = F.relu(self.finalconv2(F.relu(self.finaldeconv1(roads))))
+        roads = functional.relu(self.finalconv2(functional.relu(self.finaldeconv1(roads))))
         return self.finalconv3(roads)[..., : image.shape[-2], : image.shape[-1]]
 
 
 def _doubled(x: Tensor, like: Tensor) -> Tensor:
-    up = F.interpolate(x, scale_factor=2, mode="nearest")
+    up = functional.interpolate(x, scale_factor=2, mode="nearest")
     return up[..., : like.shape[-2], : like.shape[-1]]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .bodies import make_body, width_of
 from .boxes import Boxes, from_centres, rows_first_to_xy, suppress_per_class
@@ -47,15 +47,18 @@ def shapes_of(facts: NetworkFacts) -> tuple[tuple[float, float], ...]:
 
 
 def anchors(grids: Sequence[int], shapes: Sequence[tuple[float, float]]) -> tuple[Tensor, Tensor]:
-    """Boxes before they are moved, 0 to 1, row first: centres and sizes ``[n, 2]``, and cell sizes ``[n, 1]``."""
-    centres, sizes = [], []
+    """Boxes before they are moved, 0 to 1, row first.
+
+    Returns:
+        Centres and sizes ``[n, 4]``, and the size of each one's cell ``[n, 1]``.
+    """
+    places, sizes, cells = [], [], []
     for grid in grids:
         along = (torch.arange(grid) + 0.5) / grid
-        cells = torch.cartesian_prod(along, along).repeat_interleave(len(shapes), dim=0)
-        centres.append(torch.cat([cells, torch.full((len(cells), 1), 1 / grid)], dim=1))
+        places.append(torch.cartesian_prod(along, along).repeat_interleave(len(shapes), dim=0))
         sizes.append(torch.tensor(shapes).repeat(grid * grid, 1) / grid)
-    joined = torch.cat(centres)
-    return torch.cat([joined, torch.cat(sizes)], dim=1)[:, [0, 1, 3, 4]], joined[:, 2:]
+        cells.append(torch.full((len(sizes[-1]), 1), 1 / grid))
+    return torch.cat([torch.cat(places), torch.cat(sizes)], dim=1), torch.cat(cells)
 
 
 def decode(
@@ -97,8 +100,8 @@ class _Unit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self._size:
-            x = F.interpolate(x, (self._size, self._size), mode="nearest")
-        return self.bn(F.relu(self.conv(x)))
+            x = functional.interpolate(x, (self._size, self._size), mode="nearest")
+        return self.bn(functional.relu(self.conv(x)))
 
 
 def _transition(size: int, grid: int) -> _Unit:
@@ -135,7 +138,7 @@ class _Head(nn.Module):
             size = grid
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.sconvs[0](F.relu(x))
+        x = self.sconvs[0](functional.relu(x))
         logits, activations = [], []
         for step, outputs in zip(self.sconvs[1:], self.oconvs):
             x = step(x)

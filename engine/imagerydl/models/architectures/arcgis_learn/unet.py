@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .bodies import make_body, run_stages, stage_widths, width_of
 from .facts import NetworkFacts
@@ -30,7 +30,7 @@ class WeightNormConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``[n, inputs, h, w]`` to ``[n, outputs, h, w]``."""
         length = torch.linalg.vector_norm(self.weight_v, dim=(1, 2, 3), keepdim=True)
-        return F.conv2d(x, self.weight_v * (self.weight_g / length), self.bias)
+        return functional.conv2d(x, self.weight_v * (self.weight_g / length), self.bias)
 
 
 class Upsampling(nn.Module):
@@ -43,7 +43,7 @@ class Upsampling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[n, inputs, h, w]`` to ``[n, outputs, 2 h, 2 w]``."""
-        return F.pixel_shuffle(F.relu(self.conv(x)), 2)
+        return functional.pixel_shuffle(functional.relu(self.conv(x)), 2)
 
 
 class DecoderBlock(nn.Module):
@@ -62,8 +62,8 @@ class DecoderBlock(nn.Module):
         """The map of the level below and the encoder's, as one of this level."""
         up = self.shuf(x)
         if up.shape[-2:] != skip.shape[-2:]:
-            up = F.interpolate(up, skip.shape[-2:], mode="nearest")
-        return self.conv2(self.conv1(F.relu(torch.cat([up, self.bn(skip)], dim=1))))
+            up = functional.interpolate(up, skip.shape[-2:], mode="nearest")
+        return self.conv2(self.conv1(functional.relu(torch.cat([up, self.bn(skip)], dim=1))))
 
 
 class CrossBlock(nn.Module):
@@ -118,12 +118,12 @@ class UnetClassifier(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """``[n, bands, h, w]`` to logits ``[n, classes + 1, h, w]``."""
         x, skips = run_stages(self.layers[0], image, self._SKIPS)
-        x = self.layers[3](F.relu(self.layers[1](x)))
+        x = self.layers[3](functional.relu(self.layers[1](x)))
         for block, number in zip(self.layers[4:8], self._SKIPS):
             x = block(x, skips[number])
         x = self.layers[8](x)
         if x.shape[-2:] != image.shape[-2:]:
-            x = F.interpolate(x, image.shape[-2:], mode="nearest")
+            x = functional.interpolate(x, image.shape[-2:], mode="nearest")
         return self.layers[-1](self.layers[-2](torch.cat([x, image], dim=1)))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .bodies import take_bands
 from .boxes import Boxes, from_centres, suppress_per_class
@@ -121,7 +121,7 @@ class _Convolution(nn.Module):
         self.batch_norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.leaky_relu(self.batch_norm(self.conv(x)), 0.1)
+        return functional.leaky_relu(self.batch_norm(self.conv(x)), 0.1)
 
 
 class _Blocks(nn.Module):
