@@ -245,7 +245,7 @@ def test_what_is_not_rebuilt_is_refused_by_name(make_package, model_name, parame
 )
 def test_a_model_of_another_tool_is_refused(sample, make_package, model_name, tool):
     definition = make_package("ChangeDetector", values=(255,))
-    definition.raw["ModelName"] = model_name
+    definition.values["ModelName"] = definition.raw["ModelName"] = model_name
     with pytest.raises(ModelDefinitionError, match=tool):
         opened(definition)
 
