@@ -16,6 +16,7 @@ TOOL_IDS = (
     "trainmodel",
     "classifypixels",
     "nonmaximumsuppression",
+    "computeaccuracyobjectdetection",
     "setupruntime",
     "checkruntime",
 )
