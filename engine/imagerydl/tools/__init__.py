@@ -17,6 +17,7 @@ TOOL_IDS = (
     "classifypixels",
     "nonmaximumsuppression",
     "computeaccuracyobjectdetection",
+    "computeaccuracypixelclassification",
     "setupruntime",
     "checkruntime",
 )
