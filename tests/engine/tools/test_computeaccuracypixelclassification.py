@@ -155,7 +155,7 @@ def test_polygons_are_a_reference_where_they_lie(assess, scene, tmp_path, crs, a
 
 def test_points_are_a_sample_of_their_own(assess, scene, tmp_path):
     """Multipoints count point by point; points outside are told."""
-    found, truth, raster, _ = scene
+    found, _, raster, _ = scene
     places = [(3, 4), (20, 50), (59, 79), (0, 0)]
     xy = [(500_000 + 10 * column + 5, 5_000_000 - 10 * row - 5) for row, column in places]
     groups = [xy[:2], xy[2:3], [(0, 0)]]
@@ -194,7 +194,7 @@ def test_names_of_the_attribute_table_stand_for_values(assess, tmp_path):
     assert counts(rows) == [[1, 0], [1, 0]]
     assert "Forest, is Water" in (tmp_path / "errors.tif.aux.xml").read_text(encoding="utf-8")
     unknown = write_layer(tmp_path / "u.gpkg", shape, "Polygon", value=["Road"])
-    with pytest.raises(DataError, match="no class Road.*Water, Forest"):
+    with pytest.raises(DataError, match=r"no class Road.*Water, Forest"):
         assess(tmp_path / "f.tif", unknown)
 
 
