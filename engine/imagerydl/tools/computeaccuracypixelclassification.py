@@ -58,8 +58,9 @@ _PARAMS = (
         Kind.OUT_FILE,
         "Confusion matrix",
         (
-            "The table: a row for each classified value, a column (c_1, c_2 ...) for each reference value, user's "
-            "and producer's accuracy, kappa, IoU and F1. Its extension says the format: .csv, .gpkg or .dbf."
+            "The table: a row for each classified value, a column (c_1, c_2 ...) for each reference value, "
+            "user's and producer's accuracy, kappa, IoU and F1. Its extension says the format: .csv, .gpkg "
+            "or .dbf."
         ),
         extension="csv gpkg dbf",
     ),
