@@ -41,7 +41,13 @@ def draw_f1(curves: Sequence[Curve]) -> Figure:
         confidence, f1 = curve.confidence[known][last], f1[known][last]
         if not len(f1):
             continue
-        axes.plot(*_thinned(confidence, f1), color=color, linewidth=width, label=curve.name, marker=".")
+        axes.plot(
+            *_thinned(confidence, f1),
+            color=color,
+            linewidth=width,
+            label=curve.name,
+            marker="." if len(f1) < 100 else "",
+        )
         if curve is curves[-1]:
             best = int(f1.argmax())
             axes.annotate(

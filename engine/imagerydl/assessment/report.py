@@ -166,7 +166,7 @@ def _first_page(report: Report, pages: PdfPages) -> None:
     y -= 0.07 * -(-len(report.cards) // 4) + 0.02
     for label, text in report.facts.items():
         page.text(_LEFT, y, label, fontsize=9, weight="bold", color=_INK, va="top")
-        lines = _wrapped(text, 78)
+        lines = _wrapped(text, 68)
         page.text(_LEFT + 0.2, y, "\n".join(lines), fontsize=9, color=_INK, va="top", linespacing=1.35)
         y -= 0.017 * len(lines) + 0.006
     if report.notes:
@@ -174,7 +174,7 @@ def _first_page(report: Report, pages: PdfPages) -> None:
         page.text(_LEFT, y, "Notes", fontsize=12, weight="bold", color=_INK, va="top")
         y -= 0.028
         for note in report.notes:
-            lines = _wrapped(note, 105)
+            lines = _wrapped(note, 98)
             page.text(_LEFT, y, "\n".join(lines), fontsize=9, color=_INK, va="top", linespacing=1.35)
             y -= 0.017 * len(lines) + 0.006
     pages.savefig(page)
@@ -213,10 +213,10 @@ def _draw_table(
     page: Figure, head: Sequence[str], rows: Sequence[Sequence[str]], top: float, size: tuple[float, float]
 ) -> None:
     """Draw a table below ``top``; its columns are as wide as their longest cells."""
-    lengths = [max(len(name), *(len(row[place]) for row in rows)) + 3 for place, name in enumerate(head)]
+    lengths = [max(len(name), *(len(row[place]) for row in rows)) + 4 for place, name in enumerate(head)]
     room = (1 - 2 * _LEFT) * size[0]
-    font = min(9.0, room * 72 / (0.56 * sum(lengths)))
-    widths = [0.56 * font / 72 * length / size[0] for length in lengths]
+    font = min(9.0, room * 72 / (0.6 * sum(lengths)))
+    widths = [0.6 * font / 72 * length / size[0] for length in lengths]
     step = min(1.9 * font / 72 / size[1], (top - _BOTTOM) / (len(rows) + 1))
     page.add_artist(_panel(_LEFT, top - step, sum(widths), step))
     for line, row in enumerate([head, *rows]):
