@@ -6,9 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-#: Sampling keywords, as ArcGIS has them; the first one is ours.
-SAMPLINGS = ("ALL_PIXELS", "STRATIFIED_RANDOM", "EQUALIZED_STRATIFIED_RANDOM", "RANDOM")
-
 #: Least pixels of a class in a stratified sample: a variance needs two.
 _LEAST = 2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Optional, Union
 
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from .. import outputs
 
@@ -180,9 +182,8 @@ def _first_page(report: Report, pages: PdfPages) -> None:
     pages.savefig(page)
 
 
-def _panel(x: float, y: float, width: float, height: float):  # noqa: ANN202 - matplotlib's patch
-    from matplotlib.patches import Rectangle
-
+def _panel(x: float, y: float, width: float, height: float) -> Rectangle:
+    """A shaded rectangle in parts of the page, behind everything else."""
     return Rectangle((x, y), width, height, facecolor=_SHADE, edgecolor="none", zorder=-1)
 
 
@@ -232,6 +233,4 @@ def _draw_table(
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    import textwrap
-
     return textwrap.wrap(text, width) or [""]
