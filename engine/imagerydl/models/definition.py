@@ -134,21 +134,43 @@ class ModelDefinition:
             return None
 
 
-def load_definition(path_or_json: str) -> ModelDefinition:
-    """Read a model definition from an ``.emd``, a ``.dlpk``, or the JSON text itself.
+@dataclass(frozen=True)
+class DefinitionText:
+    """A model definition as it is written, not yet looked into.
+
+    Attributes:
+        raw: The JSON object.
+        name: What to call it in messages.
+        folder: Where relative paths lead; None for a definition given as text.
+        text: What was read; empty where the definition was made of a network's own metadata.
+    """
+
+    raw: dict[str, Any]
+    name: str
+    folder: Optional[Path]
+    text: str = ""
+
+
+def read_definition(path_or_json: str) -> DefinitionText:
+    """Find a model definition in an ``.emd``, a ``.dlpk``, an ``.onnx``, or the JSON text itself.
 
     Raises:
-        ModelDefinitionError: Naming the file, key and fix.
+        ModelDefinitionError: If there is nothing that could be one, naming the file and the line.
     """
     text = path_or_json.strip()
     if text.startswith("{"):
-        return parse_definition(read_json_object(text, "The model definition text"), None)
+        name = "The model definition text"
+        return DefinitionText(read_json_object(text, name), name, None, text)
     path = Path(text)
     if not path.is_file():
         raise ModelDefinitionError(
             f"The model definition {text} does not exist.",
-            "Give an .emd file, a .dlpk package, or the definition's JSON text.",
+            "Give an .emd file, a .dlpk package, an .onnx model, or the definition's JSON text.",
         )
+    if path.suffix.lower() == ".onnx":
+        from .onnx_metadata import definition_from_onnx
+
+        return DefinitionText(definition_from_onnx(path), path.name, path.parent)
     if is_package(path):
         path = unpack_package(path)
     try:
@@ -157,7 +179,17 @@ def load_definition(path_or_json: str) -> ModelDefinition:
         raise ModelDefinitionError(
             f"{path} cannot be read as text ({error}).", "Give an .emd file or a .dlpk package."
         ) from error
-    return parse_definition(read_json_object(content, path.name), path.parent, path.name)
+    return DefinitionText(read_json_object(content, path.name), path.name, path.parent, content)
+
+
+def load_definition(path_or_json: str) -> ModelDefinition:
+    """Read a model definition from an ``.emd``, a ``.dlpk``, an ``.onnx``, or the JSON text itself.
+
+    Raises:
+        ModelDefinitionError: Naming the file, key and fix.
+    """
+    found = read_definition(path_or_json)
+    return parse_definition(found.raw, found.folder, found.name)
 
 
 def parse_definition(
