@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from ..errors import EngineError, ModelDefinitionError, TrustError
+from ..errors import EngineError, TrustError
 from .arguments import ModelArgument
-from .definition import DefinitionText, ModelDefinition, parse_definition, read_definition
+from .definition import DefinitionText, ModelDefinition, check_definition, find_definition
 from .model_card import ModelCard
 from .trust import PARAMETER, ForeignCode, ensure_trusted, is_trusted
 
@@ -66,14 +66,13 @@ def describe_model(path_or_json: str, consent: bool = False) -> ModelDescription
         ModelDefinitionError: If there is no definition to be read. What is wrong with one that can be
             read is told among the problems.
     """
-    written = read_definition(path_or_json)
-    try:
-        definition = parse_definition(written.raw, written.folder, written.name)
-    except ModelDefinitionError as error:
-        problems = (str(error),)
+    checked = check_definition(find_definition(path_or_json))
+    written = checked.written
+    if checked.definition is None:
+        problems = tuple(str(problem) for problem in checked.problems)
         card = ModelCard(_title(written), _author_text(written), _written_facts(written), problems=problems)
         return ModelDescription(card, (), None, None, problems)
-    return _described(written, definition, consent)
+    return _described(written, checked.definition, consent)
 
 
 def _described(written: DefinitionText, definition: ModelDefinition, consent: bool) -> ModelDescription:
@@ -129,7 +128,7 @@ def _facts(definition: ModelDefinition) -> tuple[tuple[str, str], ...]:
         ("Definition", definition.name),
         ("Task", _task(definition.model_type)),
         ("Framework", " ".join(filter(None, (definition.framework, definition.configuration)))),
-        ("Model file", f"{definition.model_file.name} ({_size(definition.model_file)})"),
+        ("Model file", _file(definition.model_file)),
         ("Inference function", definition.inference_function),
         ("Tiles", f"{height} x {width} pixels (height x width)"),
         ("Bands", _bands(definition)),
@@ -161,14 +160,17 @@ def _values(definition: ModelDefinition) -> str:
     return ", ".join(pairs)
 
 
-def _size(path: Path) -> str:
+def _file(path: Optional[Path]) -> str:
+    """Name and size of a file or folder."""
+    if path is None:
+        return ""
     files = [item for item in path.rglob("*") if item.is_file()] if path.is_dir() else [path]
     size = float(sum(item.stat().st_size for item in files))
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:
-            return f"{size:.3g} {unit}"
+            return f"{path.name} ({size:.3g} {unit})"
         size /= 1000
-    return f"{size:.3g} GB"
+    return f"{path.name} ({size:.3g} GB)"
 
 
 def _code_text(code: Optional[ForeignCode]) -> str:
