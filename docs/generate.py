@@ -88,26 +88,32 @@ def pages() -> dict[Path, str]:
 def definition_page() -> str:
     """The page of the keys of a model definition, Markdown."""
     rows = [(_key_names(key), _capital(key.takes), _key_default(key), key.meaning) for key in KEYS]
-    return "\n\n".join([_DEFINITION, _table(("Key", "Takes", "Left out", "Meaning"), rows)]) + "\n"
+    return (
+        "\n\n".join([_FROM_KEYS, _DEFINITION, _table(("Key", "Takes", "Left out", "Meaning"), rows)]) + "\n"
+    )
 
 
-_DEFINITION = """<!-- Written by docs/generate.py from engine/imagerydl/models/definition_keys.py: change that. -->
+_FROM_KEYS = (
+    "<!-- Written by docs/generate.py from engine/imagerydl/models/definition_keys.py: change that. -->"
+)
 
-# Model definitions
+_DEFINITION = """# Model definitions
 
-A model definition (`.emd`) is a JSON object that says what a model is, what it takes and what its outputs mean.
-Tools take it as a file, in a package (`.dlpk`), or as the JSON text itself; a bare `.onnx` file brings its own.
-`imagerydl:describemodel` shows what is read in one, and what is wrong.
+A model definition (`.emd`) is a JSON object that says what a model is, what it takes and what its
+outputs mean. Tools take it as a file, in a package (`.dlpk`), or as the JSON text itself; a bare `.onnx`
+file brings its own. `imagerydl:describemodel` shows what is read in one, and what is wrong.
 
-Reading is lenient where a text can be meant in one way only: a byte-order mark, UTF-16, Windows line ends, commas
-before a closing bracket, commas forgotten between lines, single backslashes in paths, numbers and truth as text,
-and the hints of an exported template ("e.g. 256"), which count as left out. Writing is strict JSON.
+Reading is lenient where a text can be meant in one way only: a byte-order mark, UTF-16, Windows line
+ends, commas before a closing bracket, commas forgotten between lines, single backslashes in paths,
+numbers and truth as text, and the hints of an exported template ("e.g. 256"), which count as left out.
+Writing is strict JSON.
 
-Everything that is wrong is told at once, each fault with its key, its line and what to do. Keys that are not in this
-table are kept and not looked at.
+Everything that is wrong is told at once, each fault with its key, its line and what to do. Keys that are
+not in this table are kept and not looked at.
 
-Paths lead from the folder of the definition. Windows separators are understood; a path that leads nowhere, as one of
-another computer, is looked for by its name beside the definition. Network paths are tried last."""
+Paths lead from the folder of the definition. Windows separators are understood; a path that leads
+nowhere, as one of another computer, is looked for by its name beside the definition. Network paths are
+tried last."""
 
 
 def _key_names(key: Key) -> str:

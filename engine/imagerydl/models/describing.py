@@ -6,13 +6,14 @@ Nothing of the model itself runs unless somebody has agreed to its code.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from ..errors import EngineError, TrustError
 from .arguments import ModelArgument
-from .definition import DefinitionText, ModelDefinition, check_definition, find_definition
+from .definition import CheckedDefinition, ModelDefinition, check_definition, find_definition
 from .model_card import ModelCard
 from .trust import PARAMETER, ForeignCode, ensure_trusted, is_trusted
 
@@ -67,15 +68,13 @@ def describe_model(path_or_json: str, consent: bool = False) -> ModelDescription
             read is told among the problems.
     """
     checked = check_definition(find_definition(path_or_json))
-    written = checked.written
-    if checked.definition is None:
-        problems = tuple(str(problem) for problem in checked.problems)
-        card = ModelCard(_title(written), _author_text(written), _written_facts(written), problems=problems)
-        return ModelDescription(card, (), None, None, problems)
-    return _described(written, checked.definition, consent)
+    if checked.definition is not None:
+        return _described(checked, checked.definition, consent)
+    problems = tuple(str(problem) for problem in checked.problems)
+    return ModelDescription(_card(checked, problems), (), None, _tile_size(checked), problems)
 
 
-def _described(written: DefinitionText, definition: ModelDefinition, consent: bool) -> ModelDescription:
+def _described(checked: CheckedDefinition, definition: ModelDefinition, consent: bool) -> ModelDescription:
     from .runtimes.opening import declared_arguments, foreign_code
 
     problems: list[str] = []
@@ -90,74 +89,98 @@ def _described(written: DefinitionText, definition: ModelDefinition, consent: bo
         pass  # a question for the user and no fault of the model; the card says so
     except EngineError as error:
         problems.append(str(error))
-    card = ModelCard(
-        _title(written),
-        _author_text(written),
-        _facts(definition),
-        tuple(definition.classes),
-        arguments,
-        _code_text(code),
-        tuple(problems),
-    )
+    card = _card(checked, tuple(problems), arguments, _code_text(code))
     return ModelDescription(card, arguments, code, definition.image_size, tuple(problems))
 
 
-def _title(written: DefinitionText) -> str:
-    named = written.raw.get("ModelName")
-    if isinstance(named, str) and named.strip():
-        return named.strip()
-    return Path(written.name).stem if written.folder else "A model given as text"
-
-
-def _author_text(written: DefinitionText) -> str:
-    text = written.raw.get("Description")
-    return text.strip() if isinstance(text, str) and not text.startswith("e.g.") else ""
-
-
-def _written_facts(written: DefinitionText) -> tuple[tuple[str, str], ...]:
-    keys = ("Framework", "ModelConfiguration", "ModelType", "ModelFile", "InferenceFunction")
-    return (
-        ("Definition", written.name),
-        *((key, str(written.raw[key])) for key in keys if key in written.raw),
+def _card(
+    checked: CheckedDefinition,
+    problems: tuple[str, ...],
+    arguments: tuple[ModelArgument, ...] = (),
+    code: str = "",
+) -> ModelCard:
+    written, values = checked.written, checked.values
+    unnamed = Path(written.name).stem if written.folder else "A model given as text"
+    return ModelCard(
+        values.get("ModelName") or unnamed,
+        values.get("Description", ""),
+        tuple(_facts(checked)),
+        tuple(values.get("Classes") or ()),
+        arguments,
+        code,
+        problems,
     )
 
 
-def _facts(definition: ModelDefinition) -> tuple[tuple[str, str], ...]:
-    height, width = definition.image_size
-    facts: list[tuple[str, Any]] = [
-        ("Definition", definition.name),
-        ("Task", _task(definition.model_type)),
-        ("Framework", " ".join(filter(None, (definition.framework, definition.configuration)))),
-        ("Model file", _file(definition.model_file)),
-        ("Inference function", definition.inference_function),
-        ("Tiles", f"{height} x {width} pixels (height x width)"),
-        ("Bands", _bands(definition)),
-        ("Values", _values(definition)),
-    ]
-    if definition.cell_size:
-        facts.append(("Cell size", "{:g} x {:g} of the training imagery".format(*definition.cell_size)))
-    return tuple((name, str(value)) for name, value in facts if value)
+def _tile_size(checked: CheckedDefinition) -> Optional[tuple[int, int]]:
+    values = checked.values
+    sides = values.get("ImageHeight"), values.get("ImageWidth")
+    return sides if all(sides) else None
+
+
+def _facts(checked: CheckedDefinition) -> Iterator[tuple[str, str]]:
+    """What is known, in the order to show; what the definition does not say is left out."""
+    values, definition = checked.values, checked.definition
+    tile = _tile_size(checked)
+    framework, configuration = values.get("Framework", ""), values.get("ModelConfiguration", "")
+    facts = (
+        ("Definition", checked.written.name),
+        ("Task", _task(values.get("ModelType", ""))),
+        ("Framework", framework if configuration in ("", framework) else f"{framework} ({configuration})"),
+        ("Model file", _file(definition.model_file) if definition else values.get("ModelFile", "")),
+        ("Inference function", values.get("InferenceFunction", "")),
+        ("Tiles", f"{tile[0]} x {tile[1]} pixels (height x width)" if tile else ""),
+        ("Bands", _bands(checked)),
+        ("Values", _scaling(definition) if definition else ""),
+        ("Data range", "{:g} to {:g}".format(*values["DataRange"]) if "DataRange" in values else ""),
+        ("Sensor", definition.sensor_name if definition else ""),
+        ("Cell size", _cell_size(values.get("MinCellSize"), values.get("MaxCellSize"))),
+        ("Image space", values.get("ImageSpaceUsed", "")),
+        ("Chip format", values.get("MetaDataMode", "")),
+        ("Model padding", _text(values.get("ModelPadding"))),
+        ("Padding", _text(values.get("Padding"))),
+        ("Batch size", _text(values.get("BatchSize"))),
+        ("Threshold", _text(values.get("Threshold"))),
+        ("Accuracy", _text(values.get("accuracy"))),
+        ("Average precision", _text(values.get("average_precision_score"))),
+        ("Version", values.get("Version", "")),
+    )
+    return (fact for fact in facts if fact[1])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)
 
 
 def _task(model_type: str) -> str:
     return f"{_TASKS[model_type]} ({model_type})" if model_type in _TASKS else model_type
 
 
-def _bands(definition: ModelDefinition) -> str:
-    names = definition.band_names
+def _bands(checked: CheckedDefinition) -> str:
+    bands = checked.values.get("ExtractBands", ())
+    names = checked.definition.band_names if checked.definition else ()
     shown = []
-    for band in definition.extract_bands:
+    for band in bands:
         known = names[band] if isinstance(band, int) and band < len(names) else ""
         shown.append(band if isinstance(band, str) else known or f"number {band + 1}")
-    return f"{len(shown)}: {', '.join(shown)}"
+    return f"{len(shown)}: {', '.join(shown)}" if shown else ""
 
 
-def _values(definition: ModelDefinition) -> str:
+def _scaling(definition: ModelDefinition) -> str:
     scale = definition.normalisation
     if scale is None:
-        return "as they are"
-    pairs = (f"(x - {low:.4g}) / {step:.4g}" for low, step in zip(scale.subtract, scale.divide))
-    return ", ".join(pairs)
+        return "as they are, unless the model scales them itself"
+    steps = [f"(x - {low:.4g}) / {step:.4g}" for low, step in zip(scale.subtract, scale.divide)]
+    return f"{steps[0]} in every band" if len(set(steps)) == 1 else ", ".join(steps)
+
+
+def _cell_size(smallest: Optional[tuple[float, float]], largest: Optional[tuple[float, float]]) -> str:
+    sizes = ["{:.4g} x {:.4g}".format(*size) for size in (smallest, largest) if size]
+    return " to ".join(dict.fromkeys(sizes))
 
 
 def _file(path: Optional[Path]) -> str:

@@ -1,6 +1,7 @@
 """Describe Model: cards of models of every kind, and nothing of theirs run unasked."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +117,37 @@ def test_what_keeps_a_model_from_running_is_listed(make_model, tmp_path):
     assert "model.onnx" in problem
     assert problem in results["CARD"]
     assert results["CARD"].splitlines()[0] == "model"
+
+
+def test_everything_wrong_with_a_definition_is_listed_and_the_rest_is_shown(make_model, tmp_path):
+    """Bad input: each key at fault with its line, and no failure of the tool."""
+    model = make_model([[1, 0, 0], [0, 1, 0]], ImageHeight="tall", DataRange=[1, 0], Description="Roofs")
+    results = describe(model)
+    first, second = problems(results)
+    assert first.startswith("ImageHeight at line 1")
+    assert second.startswith("DataRange at line 1")
+    assert results["TILE_SIZE"] == ""
+    assert "class 2" in results["CARD"], "what can be read is shown"
+    assert results["CARD"].splitlines()[1] == "Roofs"
+
+
+def test_a_function_may_be_all_there_is(function_model):
+    raw = json.loads(function_model.read_text(encoding="utf-8"))
+    for key in ("ModelFile", "Framework", "ImageHeight", "ImageWidth", "ExtractBands", "Classes"):
+        del raw[key]
+    function_model.write_text(json.dumps(raw), encoding="utf-8")
+    results = describe(function_model, TRUST_MODEL=True)
+    assert problems(results) == []
+    assert [item["name"] for item in json.loads(results["ARGUMENTS"])] == ["level"]
+
+
+def test_the_json_text_has_a_card_too(make_model, tmp_path):
+    """W18."""
+    raw = json.loads(Path(make_model([[1, 0, 0], [0, 1, 0]])).read_text(encoding="utf-8"))
+    raw["ModelFile"] = str(tmp_path / raw["ModelFile"])
+    results = describe(json.dumps(raw))
+    assert results["CARD"].splitlines()[0] == "A model given as text"
+    assert problems(results) == []
 
 
 def test_a_missing_library_is_named_with_the_way_to_install_it(tmp_path, make_model, monkeypatch):
