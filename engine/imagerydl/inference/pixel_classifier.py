@@ -170,7 +170,7 @@ class PixelClassifier:
             __version__,
             values,
             definition.raw,
-            file_state(definition.model_file),
+            file_state(definition.model_file or definition.inference_file),
             [file_state(path) for path in item.images],
             file_state(split_layer_name(area)[0]) if area else None,
             repr(source.grid),

@@ -18,6 +18,7 @@ TOOL_IDS = (
     "nonmaximumsuppression",
     "computeaccuracyobjectdetection",
     "computeaccuracypixelclassification",
+    "describemodel",
     "setupruntime",
     "checkruntime",
 )
