@@ -206,19 +206,19 @@ def _checked_members(archive: zipfile.ZipFile, path: Path) -> list[Member]:
     for info in infos:
         _check_info(info, path)
     # Some programs of Windows write its separator, against the format.
-    named = {id(info): info.filename.replace("\\", "/") for info in infos}
-    files = [info for info in infos if not named[id(info)].endswith("/")]
-    _check_names([named[id(info)].rstrip("/") for info in infos if info not in files], path, unique=False)
-    _check_names([named[id(info)] for info in files], path)
-    total = sum(info.file_size for info in files)
+    named = [(info.filename.replace("\\", "/"), info) for info in infos]
+    files = [(name, info) for name, info in named if not name.endswith("/")]
+    _check_names([name.rstrip("/") for name, _ in named if name.endswith("/")], path, unique=False)
+    _check_names([name for name, _ in files], path)
+    total = sum(info.file_size for _, info in files)
     if total > MAX_TOTAL_BYTES:
         raise _refused(path, f"it unpacks to more than {MAX_TOTAL_BYTES // 1024**3} GiB")
     # Members may share their bytes: each alone keeps the proportion then, and all of them do not.
     if total > MAX_RATIO * max(path.stat().st_size, 1024):
         raise _refused(path, f"it unpacks to {total} bytes, out of proportion")
     members = []
-    for info in files:
-        name = "/".join(PurePosixPath(named[id(info)]).parts)
+    for written, info in files:
+        name = "/".join(PurePosixPath(written).parts)
         if not _is_of_macos(name):
             members.append(Member(name, info.file_size, _reader(archive, info, path)))
     return members
@@ -227,7 +227,8 @@ def _checked_members(archive: zipfile.ZipFile, path: Path) -> list[Member]:
 def _check_info(info: zipfile.ZipInfo, path: Path) -> None:
     if info.flag_bits & _ENCRYPTED:
         raise ModelDefinitionError(
-            f"{path.name} is encrypted ({info.filename!r}).", "Unpack it with its password, and zip it without."
+            f"{path.name} is encrypted ({info.filename!r}).",
+            "Unpack it with its password, and zip it without.",
         )
     if "\0" in info.orig_filename:  # zipfile cuts the name there
         raise _refused(path, f"the file name {info.orig_filename!r} holds a NUL")

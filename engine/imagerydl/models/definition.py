@@ -15,7 +15,7 @@ from ..errors import EngineError, ModelDefinitionError
 from ..labels.classes import ClassSchema, schema_from_items
 from .json_text import read_json_object
 from .normalisation import Normalisation
-from .package import is_package, unpack_package
+from .package import definition_in_package
 
 #: The configuration name of the models this engine trains.
 OWN_CONFIGURATION = "ImageryDL"
@@ -143,14 +143,12 @@ def load_definition(path_or_json: str) -> ModelDefinition:
     text = path_or_json.strip()
     if text.startswith("{"):
         return parse_definition(read_json_object(text, "The model definition text"), None)
-    path = Path(text)
+    path = definition_in_package(text) or Path(text)
     if not path.is_file():
         raise ModelDefinitionError(
             f"The model definition {text} does not exist.",
             "Give an .emd file, a .dlpk package, or the definition's JSON text.",
         )
-    if is_package(path):
-        path = unpack_package(path)
     try:
         content = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
