@@ -161,17 +161,14 @@ def _gather_model(emd: Path, root: Path, prefix: str, gathered: Gathered) -> Non
             continue
         for part in _parts(path):
             gathered.add(place(part, path.parent), part)
-        target = PurePosixPath(
-            os.path.relpath(place(path, path.parent), PurePosixPath(own).parent)
-        ).as_posix()
+        target = os.path.relpath(place(path, path.parent), PurePosixPath(own).parent)
         _set(raw, named.keys, target.replace("\\", "/"))
     if definition.inference_function:
+        # Whatever may be imported comes along; weights that lie elsewhere are there by now.
         folder = function_file(definition).parent
         for path in function_code(definition).files:
-            if path.suffix == ".py" or _relative(path, folder) is not None:
-                gathered.add(
-                    place(path, folder if _relative(path, folder) is not None else path.parent), path
-                )
+            if _relative(path, root) or _relative(path, folder):
+                gathered.add(place(path, folder), path)
     try:
         text = json.dumps(raw, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     except ValueError as error:

@@ -42,6 +42,16 @@ class Written:
     models: tuple[str, ...]
     files: tuple[str, ...]
 
+    def results(self) -> dict[str, Any]:
+        """As :data:`.package_parameters.PACKAGE_RESULTS` declares them, and the output parameter."""
+        return {
+            "OUT_PACKAGE": str(self.path),
+            "PACKAGE": str(self.path),
+            "MODELS": ";".join(self.models),
+            "MODEL_COUNT": len(self.models),
+            "FILE_COUNT": len(self.files),
+        }
+
 
 def create_package(
     source: Path,
@@ -120,12 +130,10 @@ def _require_source(source: Path) -> None:
     if not source.exists():
         raise ParameterError(f"{source} does not exist.", "Give an .emd file, or a folder that holds one.")
     if source.is_file() and source.suffix.lower() != ".emd":
-        is_one = is_package(source)
+        if is_package(source):
+            raise ParameterError(f"{source} is a package already.", "Change it with editmodelpackage.")
         raise ParameterError(
-            f"{source} is {'a package already' if is_one else 'no model definition'}.",
-            "Use editmodelpackage to change it."
-            if is_one
-            else "Give an .emd file, or a folder that holds one.",
+            f"{source} is no model definition.", "Give an .emd file, or a folder that holds one."
         )
 
 
@@ -249,4 +257,6 @@ def _write(members: dict[str, Member], staging: Path, path: Path, reporter: Repo
 
     write_archive(ordered, staging, tick)
     with open_archive(staging) as written:  # as whoever receives it will
-        return Written(path, models, tuple(member.name for member in written))
+        names = tuple(member.name for member in written)
+    reporter.message(f"{path.name} holds {', '.join(names)}.")
+    return Written(path, models, names)

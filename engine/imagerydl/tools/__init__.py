@@ -15,6 +15,9 @@ TOOL_IDS = (
     "exporttrainingdata",
     "trainmodel",
     "classifypixels",
+    "createmodelpackage",
+    "editmodelpackage",
+    "trustedmodels",
     "setupruntime",
     "checkruntime",
 )
