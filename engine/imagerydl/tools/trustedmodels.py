@@ -52,8 +52,8 @@ _PARAMS = (
         Kind.TEXT,
         "Revoke",
         (
-            "What is no longer trusted: a digest of the list or its first eight digits, the name or path of a "
-            "file, or ALL. Left out, the list is only shown."
+            "What is no longer trusted: a digest of the list or its first eight digits, the name or path of "
+            "a file, or ALL. Left out, the list is only shown."
         ),
         optional=True,
     ),
