@@ -250,7 +250,7 @@ def test_properties_that_make_no_sense_are_named(package, text):
     with zipfile.ZipFile(package.with_name("odd.dlpk"), "w") as archive:
         archive.writestr("town.emd", json.dumps(DEFINITION))
         archive.writestr(PROPERTIES_FILE, text)
-    with pytest.raises(ModelDefinitionError, match="imagerydl_package.json"):
+    with pytest.raises(ModelDefinitionError, match=r"imagerydl_package\.json"):
         read_properties(package.with_name("odd.dlpk"))
 
 

@@ -57,8 +57,8 @@ def test_the_spellings_of_one_model_give_identical_rasters(make_raster, emd, tmp
     made = run("createmodelpackage", IN_MODEL_DEFINITION=emd, OUT_PACKAGE=str(tmp_path / "town.dlpk"))
     other = tmp_path / "other"
     other.mkdir()
-    (other / "odd.onnx").write_bytes(b"never run")
-    text = Path(emd).read_text(encoding="utf-8").replace("town.onnx", "odd.onnx")
+    (other / "odd.h5").write_bytes(b"never run")
+    text = Path(emd).read_text(encoding="utf-8").replace("town.onnx", "odd.h5")
     (other / "odd.emd").write_text(text, encoding="utf-8")
     two = run(
         "editmodelpackage",
