@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Callable, Optional
 
-from ..errors import EngineError, ModelDefinitionError, OutputError
+from ..errors import EngineError, ModelDefinitionError, OutputError, ParameterError
 from ..outputs import explained
 
 #: Limits on what an archive may unpack to: far above any real model, far below a full disk.
@@ -74,8 +74,14 @@ def file_member(name: str, path: Path) -> Member:
     """A file on disk as a member."""
 
     def blocks() -> Iterator[bytes]:
-        with path.open("rb") as stream:
-            yield from iter(lambda: stream.read(_BLOCK), b"")
+        # Told here, or it would be taken for a fault of the archive that is written.
+        try:
+            with path.open("rb") as stream:
+                yield from iter(lambda: stream.read(_BLOCK), b"")
+        except OSError as error:
+            raise ParameterError(
+                f"{path} cannot be read ({error.strerror}).", "Check the file and its permissions."
+            ) from error
 
     return Member(name, path.stat().st_size, blocks)
 
@@ -142,6 +148,8 @@ def write_archive(
     members: Iterable[Member], path: Path, tick: Optional[Callable[[int], None]] = None
 ) -> None:
     """Write members as a zip: the same members in the same order give the same bytes.
+
+    Times, permissions and systems leave no trace; versions of zlib do, as they compress differently.
 
     Args:
         members: Names are checked as those of a foreign archive are.

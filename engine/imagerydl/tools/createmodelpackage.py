@@ -83,7 +83,7 @@ TOOL = Tool(
         "that the model needs and that is not there is an error; another one is a warning.\n\n"
         "One package may hold several models. Which of them to run is then chosen after the package's path, "
         "as in town.dlpk|model=roads.\n\n"
-        "The same files give the same package, byte for byte."
+        "The same files give the same package, byte for byte (where zlib is the same version)."
     ),
     params=_PARAMS,
     results=PACKAGE_RESULTS,

@@ -334,6 +334,22 @@ def test_another_name_leaves_the_given_package_as_it_is(package, reporter, tmp_p
         edit_package(package, other, reporter, {"summary": "t"})
 
 
+def test_a_file_that_cannot_be_read_is_named_and_not_the_package(package, reporter, tmp_path, monkeypatch):
+    from imagerydl.models import packaging
+
+    note = tmp_path / "note.txt"
+    note.write_text("n", encoding="utf-8")
+    check = packaging._check_models
+
+    def vanish(members):
+        note.unlink()
+        return check(members)
+
+    monkeypatch.setattr(packaging, "_check_models", vanish)
+    with pytest.raises(ParameterError, match=r"note\.txt cannot be read"):
+        edit_package(package, package, reporter, {}, add=[note])
+
+
 def test_a_run_that_is_cancelled_leaves_the_package_as_it_was(package, tmp_path):
     from imagerydl.errors import CancelledError
 
