@@ -224,7 +224,7 @@ def _check_models(members: Iterable[Member]) -> tuple[str, ...]:
                 if root not in path.resolve().parents:
                     raise ModelDefinitionError(
                         f"{name} names {path}, which is not in the package.",
-                        "Make the package anew from the definition with createmodelpackage: it takes the file in.",
+                        "Make the package anew with createmodelpackage, which takes the file in.",
                     )
     return tuple(models)
 
