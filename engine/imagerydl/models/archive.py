@@ -177,10 +177,14 @@ def write_archive(
                         tick(done)
 
 
-def _refuse_7z(path: Path) -> None:
+def is_7z(path: Path) -> bool:
+    """Whether a file is a 7z archive, whatever its name."""
     with path.open("rb") as stream:
-        magic = stream.read(len(_7Z_MAGIC))
-    if magic == _7Z_MAGIC:
+        return stream.read(len(_7Z_MAGIC)) == _7Z_MAGIC
+
+
+def _refuse_7z(path: Path) -> None:
+    if is_7z(path):
         raise ModelDefinitionError(
             f"{path.name} is a 7z archive, which cannot be read here.",
             "Unpack it with 7-Zip and give the .emd file, or zip its files and name the zip .dlpk.",

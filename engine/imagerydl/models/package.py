@@ -20,7 +20,7 @@ from typing import Optional
 
 from ..errors import ModelDefinitionError
 from ..outputs import explained
-from .archive import Member, extract, file_member, open_archive, write_archive
+from .archive import Member, extract, file_member, is_7z, open_archive, write_archive
 
 #: Names the folder packages are unpacked to.
 FOLDER_VARIABLE = "IMAGERYDL_PACKAGES"
@@ -38,7 +38,13 @@ _ABANDONED = 24 * 3600
 
 def is_package(path: Path) -> bool:
     """Whether ``path`` is a package, by its extension or its first bytes."""
-    return path.suffix.lower() in (EXTENSION, ".zip") or zipfile.is_zipfile(path)
+    return path.suffix.lower() in (EXTENSION, ".zip", ".7z") or zipfile.is_zipfile(path) or is_7z(path)
+
+
+def split_model(text: str) -> tuple[Path, str]:
+    """The parts of ``package.dlpk|model=NAME``; the name is empty where none is given."""
+    path, _, model = text.partition(CHOICE)
+    return Path(path), model.strip()
 
 
 def packages_folder() -> Path:
@@ -70,14 +76,14 @@ def definition_in_package(text: str) -> Optional[Path]:
             f"{text} is an address; a model must be a file on this machine or its network drives.",
             "Download it, and give the path of the file.",
         )
-    written, chosen, model = text.partition(CHOICE)
-    path = Path(written)
+    path, model = split_model(text)
+    chosen = CHOICE in text
     if chosen and not path.is_file():
-        raise ModelDefinitionError(f"The package {written} does not exist.", "Check its path.")
+        raise ModelDefinitionError(f"The package {path} does not exist.", "Check its path.")
     if path.is_file() and is_package(path):
-        return unpack_package(path, model=model.strip())
+        return unpack_package(path, model=model)
     if chosen:
-        raise ModelDefinitionError(f"{written} is no package.", f"Leave {chosen}{model} out.")
+        raise ModelDefinitionError(f"{path} is no package.", f"Leave {CHOICE}{model} out.")
     return None
 
 
@@ -130,7 +136,8 @@ def choose_model(members: Iterable[Member], path: Path, model: str = "") -> str:
     if not model and len(models) == 1:
         return next(iter(models.values()))
     for name, definition in models.items():
-        if model and model.casefold() in (name.casefold(), f"{name}.emd".casefold(), definition.casefold()):
+        known = (name, f"{name}.emd", definition, definition[: -len(".emd")])
+        if model and model.casefold() in map(str.casefold, known):
             return definition
     told = f"has no model {model!r}" if model else f"holds {len(models)} models"
     raise ModelDefinitionError(

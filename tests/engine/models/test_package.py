@@ -84,13 +84,20 @@ def test_separators_of_windows_are_separators(cache, tmp_path):
 
 @pytest.fixture
 def several(tmp_path):
-    members = [("roads.emd", '{"r": 1}'), ("a/town.emd", '{"t": 1}'), ("b/town.emd", '{"t": 2}')]
+    members = [
+        ("roads.emd", '{"r": 1}'),
+        ("a/town.emd", '{"t": 1}'),
+        ("b/town.emd", '{"t": 2}'),
+        ("north/woods.emd", '{"w": 1}'),
+    ]
     return make(tmp_path / "several.dlpk", members)
 
 
 @pytest.mark.parametrize(
     ("choice", "text"),
     [
+        ("north/woods", '{"w": 1}'),
+        ("Woods.emd", '{"w": 1}'),
         ("roads", '{"r": 1}'),
         ("Roads.emd", '{"r": 1}'),
         ("a/town", '{"t": 1}'),
@@ -104,7 +111,7 @@ def test_one_of_several_models_is_chosen_by_name(cache, several, choice, text):
 
 
 def test_without_a_choice_the_names_are_told(cache, several):
-    with pytest.raises(ModelDefinitionError, match="3 models") as refused:
+    with pytest.raises(ModelDefinitionError, match="4 models") as refused:
         package.definition_in_package(str(several))
     for name in ("roads", "a/town", "b/town", "several.dlpk|model="):
         assert name in str(refused.value)
@@ -112,7 +119,7 @@ def test_without_a_choice_the_names_are_told(cache, several):
 
 
 def test_a_choice_that_leads_nowhere_names_what_there_is(cache, several, town, tmp_path):
-    with pytest.raises(ModelDefinitionError, match="no model 'town': it has a/town, b/town, roads"):
+    with pytest.raises(ModelDefinitionError, match="no model 'town': it has a/town, b/town, woods, roads"):
         package.definition_in_package(f"{several}|model=town")
     with pytest.raises(ModelDefinitionError, match="does not exist"):
         package.definition_in_package(f"{tmp_path}/none.dlpk|model=a")
