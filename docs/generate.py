@@ -28,6 +28,7 @@ _KINDS = {
     Kind.FOLDER: "folder",
     Kind.FOLDERS: "one or several folders",
     Kind.FILE: "file",
+    Kind.FILES: "one or several files",
     Kind.TEXT: "text",
     Kind.CHOICE: "choice",
     Kind.INTEGER: "whole number",

@@ -19,6 +19,9 @@ TOOL_IDS = (
     "computeaccuracyobjectdetection",
     "computeaccuracypixelclassification",
     "describemodel",
+    "createmodelpackage",
+    "editmodelpackage",
+    "trustedmodels",
     "setupruntime",
     "checkruntime",
 )

@@ -7,7 +7,9 @@ import functools
 import http.server
 import json
 import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -208,15 +210,15 @@ def test_attachments_are_images_too(make_raster, model, classify, tmp_path):
         path, point, [np.array(["{A-1}"], dtype=object)], ["GlobalID"], geometry_type="Point",
         crs="EPSG:4326", layer="sites",
     )  # fmt: skip
-    pyogrio.raw.write(
-        path,
-        None,
-        [np.array([x], dtype=object) for x in ("{A-1}", "photo.tif", photo)],
-        ["REL_GLOBALID", "ATT_NAME", "DATA"],
-        geometry_type=None,
-        layer="sites__ATTACH",
-        append=True,
-    )
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute(
+            "CREATE TABLE sites__ATTACH (id INTEGER PRIMARY KEY, REL_GLOBALID TEXT, ATT_NAME TEXT, DATA BLOB)"
+        )
+        base.execute("INSERT INTO sites__ATTACH VALUES (1, '{A-1}', 'photo.tif', ?)", (photo,))
+        base.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier) "
+            "VALUES ('sites__ATTACH', 'attributes', 'sites__ATTACH')"
+        )
     classify(model, IN_IMAGE_FEATURES=f"{path}|layername=sites", OUT_FEATURECLASS=str(tmp_path / "out.gpkg"))
     np.testing.assert_array_equal(read(tmp_path / "out_classified" / "photo.tif"), truth(data))
 
