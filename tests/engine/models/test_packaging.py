@@ -182,7 +182,7 @@ def test_what_a_model_runs_without_is_warned_about(create, write, reporter):
     [
         ({}, (), r"model file town\.h5"),
         ({"ImageHeight": "tall"}, ("town.h5",), "ImageHeight"),
-        ({"InferenceFunction": "Gone.py"}, ("town.h5",), r"function Gone\.py"),
+        ({"InferenceFunction": "Gone.py"}, ("town.h5",), r"Gone\.py"),
     ],
 )
 def test_a_definition_that_does_not_load_makes_no_package(create, write, tmp_path, keys, files, reason):
