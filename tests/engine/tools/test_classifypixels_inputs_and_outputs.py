@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import functools
-import http.server
 import json
 import shutil
 import sqlite3
-import threading
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -223,33 +222,14 @@ def test_attachments_are_images_too(make_raster, model, classify, tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "out_classified" / "photo.tif"), truth(data))
 
 
-def test_a_raster_on_a_server_is_read_in_parts(make_raster, model, classify, tmp_path):
-    data = picture()
-    make_raster("served/a.tif", data, tiled=True, blockxsize=16, blockysize=16)
-    handler = functools.partial(_Ranges, directory=str(tmp_path / "served"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        url = f"http://127.0.0.1:{server.server_address[1]}/a.tif"
-        classify(model, IN_RASTER=[url], OUT_CLASSIFIED_RASTER=str(tmp_path / "o.tif"))
-        np.testing.assert_array_equal(read(tmp_path / "o.tif"), truth(data))
-        with pytest.raises(DataError, match=r"missing\.tif"):
-            classify(
-                model,
-                IN_RASTER=[url.replace("a.tif", "missing.tif")],
-                OUT_CLASSIFIED_RASTER=str(tmp_path / "p.tif"),
-            )
-    finally:
-        server.shutdown()
-        server.server_close()
+#: Serves parts of files, as servers of imagery do. In a process of its own: GDAL, which asks, holds
+#: Python's lock meanwhile.
+_SERVER = """
+import functools, http.server, pathlib, sys
 
-
-class _Ranges(http.server.SimpleHTTPRequestHandler):
-    """Serves parts of files, as servers of imagery do."""
-
+class Ranges(http.server.SimpleHTTPRequestHandler):
     def do_GET(self):
-        wanted = self.headers.get("Range")
-        path = Path(self.translate_path(self.path))
+        wanted, path = self.headers.get("Range"), pathlib.Path(self.translate_path(self.path))
         if not wanted or not path.is_file():
             return super().do_GET()
         content = path.read_bytes()
@@ -261,8 +241,28 @@ class _Ranges(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(piece)
 
-    def log_message(self, *arguments):
-        pass
+handler = functools.partial(Ranges, directory=sys.argv[1])
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+
+def test_a_raster_on_a_server_is_read_in_parts(make_raster, model, classify, tmp_path):
+    data = picture()
+    make_raster("served/a.tif", data, tiled=True, blockxsize=16, blockysize=16)
+    command = [sys.executable, "-c", _SERVER, str(tmp_path / "served")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+            classify(model, IN_RASTER=[f"{url}/a.tif"], OUT_CLASSIFIED_RASTER=str(tmp_path / "o.tif"))
+            np.testing.assert_array_equal(read(tmp_path / "o.tif"), truth(data))
+            with pytest.raises(DataError, match=r"missing\.tif"):
+                classify(
+                    model, IN_RASTER=[f"{url}/missing.tif"], OUT_CLASSIFIED_RASTER=str(tmp_path / "p.tif")
+                )
+        finally:
+            server.kill()
 
 
 @pytest.mark.parametrize(
