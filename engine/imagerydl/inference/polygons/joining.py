@@ -143,4 +143,8 @@ def in_order(regions: Sequence[Region]) -> tuple[list[Region], np.ndarray]:
     polygons = outlines(regions)
     last_rows, texts = shapely.bounds(polygons)[:, 3].tolist(), shapely.to_wkb(polygons).tolist()
     order = sorted(range(len(regions)), key=lambda number: (last_rows[number], texts[number]))
-    return [regions[number] for number in order], polygons[order]
+    ordered = [regions[number] for number in order]
+    # The parts of a region are done with: its outline is all that is needed from here on.
+    for region in ordered:
+        region.pieces.clear()
+    return ordered, polygons[order]
