@@ -22,6 +22,7 @@ from ..areas import AreaMeasure
 from .joining import SeamJoiner, in_order
 from .layer import PolygonLayer
 from .sieving import Sieve, Strip
+from .simplifying import Simplifier
 from .tracing import trace
 
 #: Rows read at a time: two rows of the blocks class rasters are stored in.
@@ -43,6 +44,7 @@ def write_polygons(
     values: Optional[Collection[int]] = None,
     confidence_path: Optional[Union[str, Path]] = None,
     min_area: float = 0.0,
+    simplify: float = 0.0,
     right_angles: bool = False,
     block_rows: int = BLOCK_ROWS,
 ) -> int:
@@ -67,6 +69,8 @@ def write_polygons(
         min_area: Regions of less, in the unit of ``area``, go into the neighbours they share the
             longest border with (:mod:`.sieving`), the background and classes not among ``values``
             being neighbours like others.
+        simplify: How far vertices may lie from the borders that replace them, map units; common
+            borders stay common (:mod:`.simplifying`). ``area`` is that of the new outline.
         right_angles: Whether polygons are given right angles where that hardly changes them
             (:func:`.right_angles.square_up`). Neighbours may then overlap or part by a pixel or
             two; ``area`` is that of the new outline, ``pixels`` stays.
@@ -76,18 +80,18 @@ def write_polygons(
         The number of polygons.
 
     Raises:
-        ParameterError: If ``block_rows`` is not positive, ``min_area`` negative, or right angles are
-            asked for in degrees.
+        ParameterError: If ``block_rows`` is not positive, ``min_area`` or ``simplify`` negative, or
+            right angles are asked for in degrees.
         DataError: If a raster cannot be read, holds no classes, or the two differ in size.
         OutputError: If the format is another or the layer cannot be written.
     """
     if block_rows < 1:
         raise ParameterError(f"Strips of {block_rows} rows hold nothing.", "Read at least one row at a time.")
-    if not (min_area >= 0 and math.isfinite(min_area)):
-        raise ParameterError(
-            f"A smallest area of {min_area} means nothing.",
-            "Give an area in map units; 0 keeps every region.",
-        )
+    for what, number in (("smallest area", min_area), ("tolerance", simplify)):
+        if not (number >= 0 and math.isfinite(number)):
+            raise ParameterError(
+                f"A {what} of {number} means nothing.", "Give a number in map units; 0 leaves all as it is."
+            )
     configure_gdal()
     with ExitStack() as stack:
         try:
@@ -106,6 +110,7 @@ def write_polygons(
         place = Affine.scale(1, -1) if in_pixels else raster.transform
         layer = PolygonLayer(out_path, raster.crs, place, classes, confidence is not None, right_angles)
         joiner = SeamJoiner(raster.width)
+        simplifier = Simplifier(raster.width, raster.height, place, simplify) if simplify else None
         strips = _strips(raster, block_rows, reporter)
         if min_area:
             strips = _sieved(strips, raster, min_area)
@@ -118,9 +123,13 @@ def write_polygons(
                 chosen = chosen & np.isin(data, list(values))
             elif 0 in classes:
                 chosen = chosen & (data != 0)
-            layer.add(*in_order(joiner.add(trace(data, chosen, first, sure), rows)))
+            found = in_order(joiner.add(trace(data, chosen, first, sure), rows))
+            if simplifier is not None:
+                found = simplifier.add(data, chosen, found, joiner.first_open_row)
+            layer.add(*found)
             reporter.progress("Polygons", first + rows, raster.height)
-        layer.add(*in_order(joiner.finish()))
+        found = in_order(joiner.finish())
+        layer.add(*(found if simplifier is None else simplifier.finish(found)))
         return layer.finish()
 
 

@@ -253,9 +253,22 @@ def test_in_degrees_the_smallest_area_is_one_in_square_metres(tmp_path):
     assert fields["area"].min() > 6.15e9
 
 
-def test_a_negative_smallest_area_is_refused(tmp_path):
+@pytest.mark.parametrize("option", ["min_area", "simplify"])
+def test_a_negative_number_is_refused(tmp_path, option):
     with pytest.raises(ParameterError, match="means nothing"):
-        polygonise(tmp_path, np.ones((1, 1), dtype=np.uint8), options={"min_area": -1})
+        polygonise(tmp_path, np.ones((1, 1), dtype=np.uint8), options={option: -1})
+
+
+def test_simpler_borders_are_common_ones_and_the_pixels_are_still_counted(tmp_path):
+    place = METRES @ Affine.rotation(10)
+    values = np.where(np.add.outer(np.arange(40), np.arange(30)) % 40 < 20, 1, 2).astype(np.uint8)
+    options = {"simplify": 3.0}
+    polygons, fields, _ = polygonise(tmp_path, values, block_rows=8, options=options, transform=place)
+    assert shapely.coverage_is_valid(polygons)
+    assert fields["pixels"].sum() == values.size
+    assert fields["area"].sum() == pytest.approx(values.size * 4)
+    np.testing.assert_allclose(fields["area"], shapely.area(polygons))
+    assert shapely.get_num_coordinates(polygons).max() <= 8
 
 
 def test_chosen_values_only(tmp_path):
