@@ -168,7 +168,13 @@ class Simplifier:
                 arcs_are_bent.append(is_bent)
                 ring_of.append(number)
                 is_reversed.append(reverse)
-        kept = self._kept(arcs, np.array(arcs_are_bent))
+        is_bent = np.array(arcs_are_bent)
+        kept = self._kept(arcs, is_bent)
+        # What is left of a ring: each arc without its last vertex.
+        left = np.bincount(ring_of, weights=[np.count_nonzero(keep) - 1 for keep in kept])
+        if (left < 3).any():
+            # A hole about no region, which nothing else has a border with.
+            kept = self._kept(arcs, is_bent | (left < 3)[ring_of])
         points = [
             (arc[keep][::-1] if reverse else arc[keep])[:-1]
             for arc, keep, reverse in zip(arcs, kept, is_reversed)

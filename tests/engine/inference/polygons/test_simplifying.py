@@ -93,3 +93,11 @@ def test_a_sliver_between_two_nodes_does_not_vanish():
     assert len(after) == 3
     assert (shapely.area(after) > 0).all()
     assert shapely.coverage_is_valid(after)
+
+
+def test_a_hole_about_no_data_between_two_nodes_does_not_vanish():
+    values = np.ones((5, 6), dtype=np.uint8)
+    values[1, 1] = values[2, 2] = values[2, 3] = values[3, 4] = NOTHING
+    before, after = simplified(values, 5)
+    assert len(before[0].interiors) == len(after[0].interiors) == 3
+    assert shapely.is_valid(after).all()
