@@ -89,7 +89,7 @@ class LayerFile:
         options = {"columns": [], "return_fids": True, "bbox": within, "max_features": self._part}
         while True:
             _, numbers, wkb, _ = self._read(pyogrio.raw.read, skip_features=start, **options)
-            geometries, usable, wrong = _usable(wkb)
+            geometries, usable, wrong = usable_geometries(wkb)
             flags.append(usable)
             fids.append(numbers[usable])
             repairs += wrong
@@ -170,8 +170,15 @@ def _crs(text: Optional[str], name: str) -> Optional[CRS]:
         ) from error
 
 
-def _usable(wkb: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Valid 2D geometries, which features they are, and how many were repaired."""
+def usable_geometries(wkb: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Valid, non-empty 2D geometries of features.
+
+    Args:
+        wkb: One well-known binary per feature ``[n]``; None where there is none.
+
+    Returns:
+        The geometries ``[usable]``, which features they are, bool ``[n]``, and how many were repaired.
+    """
     geometries = shapely.from_wkb(wkb, on_invalid="ignore")
     if shapely.has_z(geometries).any() or shapely.has_m(geometries).any():
         geometries = shapely.force_2d(geometries)
@@ -229,10 +236,11 @@ def way_to(
             "Assign the right coordinate system to the layer.",
         )
     source, target = layer.crs, grid.crs
-    return None if source == target else lambda geometries: _transformed(source, target, geometries)
+    return None if source == target else lambda geometries: transformed(source, target, geometries)
 
 
-def _transformed(source: CRS, target: CRS, geometries: np.ndarray) -> np.ndarray:
+def transformed(source: CRS, target: CRS, geometries: np.ndarray) -> np.ndarray:
+    """Geometries ``[n]`` of ``source`` in ``target``, vertex by vertex; empty where it cannot show them."""
     coordinates = shapely.get_coordinates(geometries)
     moved = np.column_stack(transform_points(source, target, coordinates[:, 0], coordinates[:, 1]))
     result = shapely.set_coordinates(geometries.copy(), moved)
