@@ -15,6 +15,7 @@ from ..errors import EngineError, ModelDefinitionError
 from ..labels.classes import ClassSchema, schema_from_items
 from .json_text import read_json_object
 from .normalisation import Normalisation
+from .onnx_metadata import definition_from_onnx
 from .package import is_package, unpack_package
 
 #: The configuration name of the models this engine trains.
@@ -135,7 +136,7 @@ class ModelDefinition:
 
 
 def load_definition(path_or_json: str) -> ModelDefinition:
-    """Read a model definition from an ``.emd``, a ``.dlpk``, or the JSON text itself.
+    """Read a model definition from an ``.emd``, a ``.dlpk``, the JSON text itself, or a bare ``.onnx``.
 
     Raises:
         ModelDefinitionError: Naming the file, key and fix.
@@ -149,6 +150,8 @@ def load_definition(path_or_json: str) -> ModelDefinition:
             f"The model definition {text} does not exist.",
             "Give an .emd file, a .dlpk package, or the definition's JSON text.",
         )
+    if path.suffix.lower() == ".onnx":
+        return parse_definition(definition_from_onnx(path), path.parent, path.name)
     if is_package(path):
         path = unpack_package(path)
     try:

@@ -15,6 +15,7 @@ TOOL_IDS = (
     "exporttrainingdata",
     "trainmodel",
     "classifypixels",
+    "detectobjects",
     "nonmaximumsuppression",
     "setupruntime",
     "checkruntime",
