@@ -282,6 +282,9 @@ def _links(held: _Held, parts: np.ndarray) -> np.ndarray:
     once = left < right
     left, right = left[once], right[once]
     different = _different_tiles(held, parts[left], parts[right])
+    # Neighbours suffice: the tiles that see an object lie side by side.
+    tiles = held.objects.origins[parts, :2]
+    different &= (np.abs(tiles[left] - tiles[right]) <= 1).all(axis=1)
     left, right = left[different], right[different]
     seen = held.seen[parts] + (-1, -1, 1, 1)
     low = np.maximum(seen[left, :2], seen[right, :2])

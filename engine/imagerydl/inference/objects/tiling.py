@@ -27,6 +27,10 @@ def plan_detection(
     """
     tile = _tile_size(definition, model, arguments)
     padding = arguments.padding_for(tile) if model.margin is None else model.margin
+    if model.margin is not None and arguments.padding not in (None, model.margin):
+        raise ParameterError(
+            f"padding is {arguments.padding}, and this model takes {model.margin} only.", "Leave padding out."
+        )
     if 2 * padding >= min(tile):
         raise ParameterError(
             f"padding is {padding} with tiles of {tile[1]} x {tile[0]} pixels.",
