@@ -1,15 +1,13 @@
 """Which runtime runs a detector here.
 
-A runtime is a module beside this one like those of :mod:`.opening`; its ``open_detection_model`` gives a
+A runtime is a module beside this one like those of :mod:`.opening`, which opens a
 :class:`.detection.DetectionModel`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any, Optional
+from typing import Optional
 
 from ...errors import ModelDefinitionError
 from ...events import Reporter
@@ -18,12 +16,12 @@ from ..definition import ModelDefinition
 from ..raster_functions.builtin import check_builtin, is_written_by_arcgis_learn
 from ..trust import ForeignCode
 from .detection import DetectionModel
-from .devices import choose_device
-from .opening import missing_packages
-from .options import RunOptions
+from .opening import ready_runtime, run_options
 
 #: What definitions call models that find objects.
 DETECTOR_TYPES = ("ObjectDetection", "InstanceDetection")
+
+_ARCGIS_LEARN = "arcgis_learn"
 
 
 def open_detection_model(
@@ -52,19 +50,12 @@ def open_detection_model(
         TrustError: If it holds code nobody has agreed to.
         ModelError: If the model does not load.
     """
-    texts = {
-        name.strip().lower(): str(text).strip()
-        for name, text in (arguments or {}).items()
-        if str(text).strip()
-    }
-    options = RunOptions(
-        choose_device(device),
-        threads,
-        arguments=texts,
-        consent=consent,
-        reporter=reporter or Reporter(),
-    )
-    return _ready_runtime(definition).open_detection_model(definition, options)
+    options = run_options(device, threads, "FLOAT32", arguments, consent, reporter)
+    name = detection_runtime(definition)
+    runtime = ready_runtime(name, definition.name)
+    # A runtime for several kinds of models opens each by its own name.
+    opened = runtime.open_detection_model if name == _ARCGIS_LEARN else runtime.open_model
+    return opened(definition, options)
 
 
 def detection_arguments(definition: ModelDefinition, consent: bool = False) -> tuple[ModelArgument, ...]:
@@ -73,12 +64,12 @@ def detection_arguments(definition: ModelDefinition, consent: bool = False) -> t
     Raises:
         As :func:`open_detection_model`.
     """
-    return _ready_runtime(definition).model_arguments(definition, consent)
+    return ready_runtime(detection_runtime(definition), definition.name).model_arguments(definition, consent)
 
 
 def detection_code(definition: ModelDefinition) -> Optional[ForeignCode]:
     """What runs code when the detector is opened; None where nothing does."""
-    return _runtime(detection_runtime(definition)).foreign_code(definition)
+    return ready_runtime(detection_runtime(definition), definition.name).foreign_code(definition)
 
 
 def detection_runtime(definition: ModelDefinition) -> str:
@@ -89,7 +80,7 @@ def detection_runtime(definition: ModelDefinition) -> str:
     """
     function = definition.inference_function
     if definition.is_arcgis_learn and (not function or is_written_by_arcgis_learn(function)):
-        return "arcgis_learn_detection"
+        return _ARCGIS_LEARN
     if function:
         return "raster_function_detection"
     if definition.is_own:
@@ -102,15 +93,3 @@ def detection_runtime(definition: ModelDefinition) -> str:
         "Detectors are ONNX models (.onnx), packages trained here or by arcgis.learn, and Python raster "
         "functions with vectorize (InferenceFunction). Export the network to ONNX.",
     )
-
-
-def _runtime(name: str) -> Any:
-    return import_module("." + name, __package__)
-
-
-def _ready_runtime(definition: ModelDefinition) -> Any:
-    runtime = _runtime(detection_runtime(definition))
-    missing = [package for module, package in runtime.PACKAGES.items() if find_spec(module) is None]
-    if missing:
-        raise missing_packages(definition.name, missing)
-    return runtime

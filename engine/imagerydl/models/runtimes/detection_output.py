@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import Optional
 
 import numpy as np
 import shapely
@@ -60,8 +60,8 @@ class Limits:
     overlap: float
 
 
-#: From the arrays of one tile (without the batch axis) to what is found in it.
-Decoder = Callable[[Sequence[np.ndarray], Limits], Detections]
+#: From the arrays of one tile (without the batch axis), and its (height, width), to what is found in it.
+Decoder = Callable[[Sequence[np.ndarray], Limits, tuple[int, int]], Detections]
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class _Reader:
         labels, scores = flat if is_whole[0] else flat[::-1]
         masks = next((i for i, shape in enumerate(shapes) if len(shape) == 4 and shape[1] == 1), None)
 
-        def decode(arrays: Sequence[np.ndarray], limits: Limits) -> Detections:
+        def decode(arrays: Sequence[np.ndarray], limits: Limits, tile: tuple[int, int]) -> Detections:
             kept = (arrays[scores] >= limits.threshold) & (arrays[labels] > 0)
             found = _detections(
                 arrays[boxes][kept], arrays[scores][kept], arrays[labels][kept].astype(np.int64) - 1
@@ -176,15 +176,14 @@ class _Reader:
             raise self.refuse(f"counts {channels} classes")
         # DETR itself has one column more, "no object", under a softmax; its successors have sigmoids.
         has_nothing = channels == self._classes + 1 if self._classes else "rt" not in self._kind
-        height, width = self._tile
 
-        def decode(arrays: Sequence[np.ndarray], limits: Limits) -> Detections:
+        def decode(arrays: Sequence[np.ndarray], limits: Limits, tile: tuple[int, int]) -> Detections:
             values = arrays[logits].astype(np.float64)
             sure = _softmax(values)[:, :-1] if has_nothing else _sigmoid(values)
             which = sure.argmax(axis=1)
             scores = sure[np.arange(len(sure)), which]
             kept = scores >= limits.threshold
-            corners = _corners(arrays[boxes][kept] * (width, height, width, height))
+            corners = _corners(arrays[boxes][kept] * (*tile[::-1], *tile[::-1]))
             return _suppressed(_detections(corners, scores[kept], which[kept]), limits)
 
         return DetectionOutput("DETR", channels - has_nothing, decode)
@@ -199,14 +198,14 @@ class _Reader:
         if array.shape[1] in (_cells(self._tile), 3 * _cells(self._tile)):
             return None
 
-        def decode(arrays: Sequence[np.ndarray], limits: Limits) -> Detections:
+        def decode(arrays: Sequence[np.ndarray], limits: Limits, tile: tuple[int, int]) -> Detections:
             rows = arrays[0][arrays[0][:, 4] >= limits.threshold]
             found = _suppressed_with(
                 _detections(rows[:, :4], rows[:, 4], np.rint(rows[:, 5]).astype(np.int64)),
                 rows[:, 6:],
                 limits,
             )
-            return self._with_masks(*found, arrays, mask_numbers)
+            return _with_masks(*found, arrays, mask_numbers, tile)
 
         return DetectionOutput("a finished list", self._classes, decode)
 
@@ -228,9 +227,9 @@ class _Reader:
         has_objectness, has_angle, classes = form
         upright = array if is_upright else array.transpose(0, 2, 1)
         raw = self._is_raw_grid(upright, candidates, has_objectness)
-        scale = 1.0 if raw else self._scale(upright)
+        are_shares = not raw and self._are_shares(upright)
 
-        def decode(arrays: Sequence[np.ndarray], limits: Limits) -> Detections:
+        def decode(arrays: Sequence[np.ndarray], limits: Limits, tile: tuple[int, int]) -> Detections:
             rows = arrays[0] if is_upright else arrays[0].T
             first = 5 if has_objectness else 4
             sure = rows[:, first : first + classes]
@@ -241,13 +240,14 @@ class _Reader:
             chosen = np.flatnonzero(scores >= limits.threshold)
             if len(chosen) > _MOST_CANDIDATES:
                 chosen = chosen[np.argsort(-scores[chosen], kind="stable")[:_MOST_CANDIDATES]]
-            own = _decoded_grid(rows[:, :4], self._tile)[chosen] if raw else rows[chosen, :4] * scale
+            scale = np.array([*tile[::-1], *tile[::-1]]) if are_shares else 1.0
+            own = _decoded_grid(rows[:, :4], tile)[chosen] if raw else rows[chosen, :4] * scale
             scores, which = scores[chosen], which[chosen]
             if has_angle:
                 return _turned(own, rows[chosen, first + classes], scores, which, limits)
             found = _detections(_corners(own), scores, which)
             more = rows[chosen, first + classes :]
-            return self._with_masks(*_suppressed_with(found, more, limits), arrays, prototypes)
+            return _with_masks(*_suppressed_with(found, more, limits), arrays, prototypes, tile)
 
         name = "YOLOX" if raw else "YOLO with turned boxes" if has_angle else "YOLO"
         return DetectionOutput(name, classes, decode, is_yolox=raw)
@@ -260,7 +260,11 @@ class _Reader:
         is_old = any(word in self._kind for word in ("v5", "v6", "v7", "yolox"))
         is_new = any(word in self._kind for word in ("ultralytics", "v8", "v9", "v10", "v11"))
         prefers = is_old or (is_upright and not is_new)
-        forms = [(prefers, False), (not prefers, False), (False, True)]
+        forms = (
+            [(True, False), (False, False), (False, True)]
+            if prefers
+            else [(False, False), (False, True), (True, False)]
+        )
         if says_turned:
             forms = [(False, True)]
         elif is_old or is_new:
@@ -280,13 +284,10 @@ class _Reader:
         # Decoded centres lie all over the tile, others within some cells of their own.
         return float(np.abs(rows[..., :2]).max()) < max(_STRIDES)
 
-    def _scale(self, rows: np.ndarray) -> Union[np.ndarray, float]:
-        """What brings positions to pixels: some exports give them as shares of the tile."""
+    def _are_shares(self, rows: np.ndarray) -> bool:
+        """Whether positions are shares of the tile rather than pixels."""
         positions = rows[..., :4]
-        if positions.min() >= -0.5 and positions.max() <= 2.0:
-            height, width = self._tile
-            return np.array([width, height, width, height], dtype=np.float64)
-        return 1.0
+        return bool(positions.min() >= -0.5 and positions.max() <= 2.0)
 
     def _prototypes(self) -> Optional[tuple[int, int]]:
         """Which output holds mask prototypes ``[n, m, h, w]``, and their number."""
@@ -295,19 +296,19 @@ class _Reader:
                 return place, output.array.shape[1]
         return None
 
-    def _with_masks(
-        self,
-        found: Detections,
-        numbers: np.ndarray,
-        arrays: Sequence[np.ndarray],
-        prototypes: Optional[tuple[int, int]],
-    ) -> Detections:
-        if prototypes is None or not len(found):
-            return found
-        shapes, there = prototype_outlines(
-            arrays[prototypes[0]], numbers[:, : prototypes[1]], found.boxes, self._tile
-        )
-        return _shaped(found, shapes, there)
+
+def _with_masks(
+    found: Detections,
+    numbers: np.ndarray,
+    arrays: Sequence[np.ndarray],
+    prototypes: Optional[tuple[int, int]],
+    tile: tuple[int, int],
+) -> Detections:
+    """Detections with the outlines of masks mixed from prototypes, where there are any."""
+    if prototypes is None or not len(found):
+        return found
+    shapes, there = prototype_outlines(arrays[prototypes[0]], numbers[:, : prototypes[1]], found.boxes, tile)
+    return _shaped(found, shapes, there)
 
 
 def _cells(tile: tuple[int, int]) -> int:
