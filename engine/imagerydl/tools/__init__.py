@@ -16,6 +16,7 @@ TOOL_IDS = (
     "trainmodel",
     "classifypixels",
     "detectobjects",
+    "classifyobjects",
     "nonmaximumsuppression",
     "setupruntime",
     "checkruntime",

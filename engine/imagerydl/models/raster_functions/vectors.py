@@ -151,8 +151,15 @@ def _whole(value: Any) -> Optional[int]:
     return int(number) if number == int(number) else None
 
 
-def block_of(raster: str, is_list: bool, chips: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> dict:
-    """Chips as a function of whole chips takes them: ``rasters_pixels`` and ``rasters_mask``, tuples."""
+def block_of(
+    raster: str, is_list: bool, chips: Sequence[np.ndarray], masks: Sequence[np.ndarray]
+) -> dict[str, Any]:
+    """Chips as a function takes them: tuples of pixels ``[bands, h, w]`` and masks, one a chip.
+
+    A function with one raster for a parameter gets them under that name, too: a template is known to read
+    them there.
+    """
     own = tuple(np.array(chip, order="C") for chip in chips)
     valid = tuple(np.repeat(mask[None].astype(np.uint8), len(chip), axis=0) for chip, mask in zip(own, masks))
-    return {f"{raster}_pixels": own, f"{raster}_mask": valid}
+    names = {raster} if is_list else {raster, "rasters"}
+    return {key: part for name in names for key, part in ((f"{name}_pixels", own), (f"{name}_mask", valid))}

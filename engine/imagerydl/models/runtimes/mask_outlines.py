@@ -10,6 +10,8 @@ from affine import Affine
 from rasterio.features import shapes as traced
 from shapely.geometry import shape
 
+from ...imagery.resizing import resize_linear
+
 
 def outlines_of(masks: np.ndarray, origins: Optional[np.ndarray] = None) -> tuple[np.ndarray, np.ndarray]:
     """The outlines of masks.
@@ -55,24 +57,6 @@ def prototype_outlines(
     for logits, box in zip(coarse, boxes):
         left, top = np.clip(np.floor(box[:2]), 0, (tile[1], tile[0])).astype(int)
         right, bottom = np.clip(np.ceil(box[2:]), 0, (tile[1], tile[0])).astype(int)
-        masks.append(_resized(logits, (left, top, right, bottom), tile) > 0)
+        masks.append(resize_linear(logits, tile, (left, top, right, bottom)) > 0)
         origins.append((left, top))
     return outlines_of(masks, np.array(origins).reshape(-1, 2))
-
-
-def _resized(logits: np.ndarray, window: tuple[int, int, int, int], tile: tuple[int, int]) -> np.ndarray:
-    """Part of a coarse picture at the resolution of the tile, linearly between pixel centres."""
-    left, top, right, bottom = window
-    rows = _places(np.arange(top, bottom), logits.shape[0], tile[0])
-    columns = _places(np.arange(left, right), logits.shape[1], tile[1])
-    (y0, y1, dy), (x0, x1, dx) = rows, columns
-    upper = logits[y0][:, x0] * (1 - dx) + logits[y0][:, x1] * dx
-    lower = logits[y1][:, x0] * (1 - dx) + logits[y1][:, x1] * dx
-    return upper * (1 - dy)[:, None] + lower * dy[:, None]
-
-
-def _places(pixels: np.ndarray, coarse: int, fine: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Neighbours among the coarse pixels, and how far along the way to the second one."""
-    position = np.clip((pixels + 0.5) * coarse / fine - 0.5, 0, coarse - 1)
-    first = np.floor(position).astype(int)
-    return first, np.minimum(first + 1, coarse - 1), position - first
