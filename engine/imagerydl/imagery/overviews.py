@@ -66,6 +66,7 @@ def write_cloud_optimized(source: Path, target: Path, resampling: str = "nearest
                 OVERVIEW_RESAMPLING=resampling.upper(),
                 BIGTIFF="IF_SAFER",
                 STATISTICS="YES",
+                NUM_THREADS="ALL_CPUS",
             )
             for suffix in SIDE_FILES:
                 beside = source.with_name(source.name + suffix)

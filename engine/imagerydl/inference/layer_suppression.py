@@ -10,15 +10,12 @@ from .. import outputs
 from ..errors import DataError
 from ..events import Reporter
 from ..labels.confidence import confidences
-from ..labels.fields import choose_field, distinct_cells
+from ..labels.fields import OBJECT_CLASS_FIELDS, choose_field, distinct_cells
 from ..labels.whole_features import WholeFeatures
 from .suppression import suppress
 
 if TYPE_CHECKING:
     from ..jobs import Job
-
-#: Fields taken for the class where none is named.
-CLASS_FIELDS = ("classvalue", "value", "class_value")
 
 LAYER = "detections"
 
@@ -71,7 +68,7 @@ def _scores(layer: WholeFeatures, job: Job) -> np.ndarray:
 
 def _classes(layer: WholeFeatures, job: Job, reporter: Reporter) -> np.ndarray:
     """A number for the class of each feature; an empty cell is a class of its own."""
-    field = choose_field(layer.fields, job["CLASS_VALUE_FIELD"], layer.name, CLASS_FIELDS)
+    field = choose_field(layer.fields, job["CLASS_VALUE_FIELD"], layer.name, OBJECT_CLASS_FIELDS)
     if not field:
         reporter.message(f"{layer.name} has no field of classes: all features are one class.")
         return np.zeros(len(layer), dtype=np.intp)

@@ -16,7 +16,7 @@ from ..models.runtimes import PixelModel, foreign_code, open_pixel_model
 from .arguments import PixelArguments
 from .classification import CLASSES, Tally, View, classify
 from .decision import CONFIDENCE, ENTROPY, FORMS, MARGIN, PROBABILITIES, Decider
-from .finishing import ResultFiles, publish_rasters
+from .finishing import PolygonSettings, ResultFiles, publish
 from .fitting import ClassTable, class_table, fit_bands, fit_input, make_decider, make_predictor
 from .items import Item
 from .sampling import sample_tiles
@@ -127,7 +127,9 @@ class PixelClassifier:
             is_classes = decider.dtype.kind in "iu"
             # An interrupted run may have come as far as to publish some of the files.
             again = overwrite or spool.went_on
-            publish_rasters(spool, files, table.schema if is_classes else None, tally, reporter, again)
+            polygons = PolygonSettings(self._job["RIGHT_ANGLES"])
+            schema = table.schema if is_classes else None
+            publish(spool, files, schema, tally, polygons, reporter, again)
         self._report(source, tally, spool)
         return ItemResult(files, tally)
 
@@ -139,7 +141,7 @@ class PixelClassifier:
             __version__,
             values,
             definition.raw,
-            file_state(definition.model_file),
+            file_state(definition.model_file or definition.inference_file),
             [file_state(path) for path in item.images],
             file_state(split_layer_name(area)[0]) if area else None,
             repr(source.grid),

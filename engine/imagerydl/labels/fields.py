@@ -14,6 +14,9 @@ from .classes import MAX_CLASS_VALUE, ClassEntry, ClassSchema, color_or_none, le
 #: Fields taken for the class where none is named, in any letter case.
 DEFAULT_FIELDS = ("value", "classvalue")
 
+#: The same for detected objects and what they are compared with.
+OBJECT_CLASS_FIELDS = ("classvalue", "value", "class_value")
+
 #: Text fields that may name the classes of a numeric one, in any letter case.
 NAME_FIELDS = ("classname", "class_name", "name")
 

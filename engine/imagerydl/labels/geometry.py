@@ -52,6 +52,7 @@ class LayerFile:
         fields: Names of its attribute fields.
         count: Features in it; -1 where only reading would tell.
         crs: None where the layer does not say.
+        fids: Numbers of the usable features ``[usable]``; known once all were read.
         usable: Which features have a usable geometry, bool ``[features]``; known once all were read.
         notes: What was repaired or left out, for the user; known once all were read.
 
@@ -74,7 +75,7 @@ class LayerFile:
         self.usable = np.empty(0, dtype=bool)
         self.notes: tuple[str, ...] = ()
         self._part = _PART if info.get("driver") in _READ_IN_PARTS else None
-        self._fids = np.empty(0, dtype=np.int64)
+        self.fids = np.empty(0, dtype=np.int64)
 
     def geometries(self, within: Optional[tuple[float, float, float, float]] = None) -> Iterator[np.ndarray]:
         """The usable geometries, valid and in two dimensions, in arrays.
@@ -97,7 +98,7 @@ class LayerFile:
             yield geometries
             if self._part is None or len(wkb) < self._part:
                 break
-        self.usable, self._fids = np.concatenate(flags), np.concatenate(fids)
+        self.usable, self.fids = np.concatenate(flags), np.concatenate(fids)
         missing = int((~self.usable).sum())
         if not self.usable.any():
             empty = f"has no usable geometry in its {missing} features" if missing else "is empty"
@@ -119,7 +120,7 @@ class LayerFile:
             pyogrio.raw.read, columns=[name], read_geometry=False, return_fids=True
         )
         order = np.argsort(fids, kind="stable")
-        return columns[0], order[np.searchsorted(fids, self._fids, sorter=order)]
+        return columns[0], order[np.searchsorted(fids, self.fids, sorter=order)]
 
     def _read(self, read: Callable[..., Any], **options: Any) -> Any:
         try:

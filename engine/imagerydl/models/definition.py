@@ -6,25 +6,53 @@ Standard library only: QGIS reads definitions too, to check a model when it is c
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Optional, Union
 
-from ..errors import EngineError, ModelDefinitionError
-from ..labels.classes import ClassSchema, schema_from_items
-from .json_text import read_json_object
+from ..errors import ModelDefinitionError
+from ..labels.classes import ClassSchema
+from .definition_checking import CheckedKeys, Problem
+from .definition_keys import BY_NAME
+from .definition_paths import SAVED_MODEL, is_file, is_folder, is_model, resolve_file, resolve_model
+from .definition_values import is_builtin
+from .json_text import decode_json_text, read_json_object
 from .normalisation import Normalisation
-from .onnx_metadata import definition_from_onnx
-from .package import is_package, unpack_package
+from .package import is_package, split_model, unpack_package
 
 #: The configuration name of the models this engine trains.
 OWN_CONFIGURATION = "ImageryDL"
 
 _ARCGIS_LEARN = "arcgis.learn.models._inferencing"
 
-# What a single backslash in a Windows path turns into when it is read as JSON (".\frozen.pb").
-_PATH_CONTROLS = {"\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t"}
+#: Configurations of the published framework list, by their lower-case spelling.
+PREDEFINED_CONFIGURATIONS = {name.lower(): name for name in ("ObjectDetectionAPI", "DeepLab", "MaskRCNN")}
+
+#: Frameworks that need no inference function; others do, unless their file says what it is.
+_FRAMEWORKS = ("tensorflow", "keras", "pytorch", "onnx", _ARCGIS_LEARN, OWN_CONFIGURATION.lower())
+_TELLING_SUFFIXES = (".onnx", ".safetensors", ".pt", ".pt2", ".pth", ".keras", ".h5", ".hdf5", ".pb")
+
+#: Bytes of a definition: a page of text. What is larger is something else.
+_LARGEST = 64 * 1024**2
+
+
+class InvalidDefinitionError(ModelDefinitionError):
+    """A definition that can be read, and cannot be used as it is.
+
+    Args:
+        name: What to call the definition.
+        problems: Everything that is wrong with it, at least one thing.
+    """
+
+    def __init__(self, name: str, problems: tuple[Problem, ...]) -> None:
+        if len(problems) == 1:
+            super().__init__(problems[0].named(name), problems[0].fix)
+        else:
+            listed = "\n".join(f"- {problem}" for problem in problems)
+            super().__init__(f"{name} has {len(problems)} problems:\n{listed}")
+        self.problems = problems
 
 
 @dataclass(frozen=True)
@@ -35,7 +63,8 @@ class ModelDefinition:
         raw: The definition as written.
         name: What to call it in messages (file name, or "the model definition text").
         folder: Where relative paths lead; None for a definition given as text.
-        model_file: The weights, an existing file.
+        model_file: The weights, an existing file or the folder of a SavedModel; None where a raster function
+            is all there is.
         model_type: "ImageClassification", "ObjectDetection"...
         image_size: Tile (height, width) in pixels the model was trained on.
         extract_bands: What the network takes, in order: 0-based indices or band names.
@@ -43,12 +72,15 @@ class ModelDefinition:
         output_values: Class value of each output channel.
         normalisation: From raw values to network input, per extracted band; None where the
             definition does not say.
+        model_parameters: ``ModelParameters``.
+        values: Typed value of each key of :data:`~.definition_keys.KEYS` that is there.
+        inference_file: The raster function of its own, an existing file.
     """
 
     raw: dict[str, Any]
     name: str
     folder: Optional[Path]
-    model_file: Path
+    model_file: Optional[Path]
     model_type: str
     image_size: tuple[int, int]
     extract_bands: tuple[Union[int, str], ...]
@@ -56,6 +88,12 @@ class ModelDefinition:
     output_values: tuple[int, ...]
     normalisation: Optional[Normalisation]
     model_parameters: dict[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    inference_file: Optional[Path] = None
+
+    def value(self, key: str) -> Any:
+        """The typed value of a key, its default where the definition leaves it out; KeyError for no key."""
+        return self.values.get(key, BY_NAME[key].default)
 
     @property
     def image_height(self) -> int:
@@ -69,26 +107,31 @@ class ModelDefinition:
 
     @property
     def framework(self) -> str:
-        """``Framework`` as written."""
-        return str(self.raw.get("Framework", ""))
+        """``Framework``; "" where it is not said."""
+        return self.value("Framework")
 
     @property
     def configuration(self) -> str:
-        """Name in ``ModelConfiguration``, which is a text or an object with a name."""
-        value = self.raw.get("ModelConfiguration", "")
-        return str(value.get("Name", "")) if isinstance(value, Mapping) else str(value)
+        """Name in ``ModelConfiguration``; a predefined one in its usual spelling."""
+        name = self.value("ModelConfiguration")
+        return PREDEFINED_CONFIGURATIONS.get(name.lower(), name)
 
     @property
     def inference_function(self) -> str:
         """``InferenceFunction`` as written, where it is a file of its own; "" for Esri's built-in ones."""
-        value = self.raw.get("InferenceFunction", "")
-        is_builtin = not isinstance(value, str) or value.strip().lower().startswith("[functions]")
-        return "" if is_builtin else value.strip()
+        written = self.value("InferenceFunction")
+        return "" if is_builtin(written) else written
+
+    @property
+    def builtin_function(self) -> str:
+        """Name of the ``[Functions]...`` function of Esri's installation, without folder and ``.py``."""
+        written = self.value("InferenceFunction")
+        return PureWindowsPath(written.partition("]")[2]).stem if is_builtin(written) else ""
 
     @property
     def model_name(self) -> str:
         """``ModelName``: the network ("UNET") or the arcgis.learn class ("UnetClassifier")."""
-        return str(self.raw.get("ModelName", ""))
+        return self.value("ModelName")
 
     @property
     def is_own(self) -> bool:
@@ -101,70 +144,158 @@ class ModelDefinition:
         return self.framework == _ARCGIS_LEARN
 
     @property
+    def description(self) -> str:
+        """``Description``."""
+        return self.value("Description")
+
+    @property
     def band_names(self) -> tuple[str, ...]:
         """Names of all bands of the training imagery; empty texts where unknown."""
-        properties = self.raw.get("InputRastersProps")
-        names = properties.get("BandNames") if isinstance(properties, Mapping) else None
-        return tuple(str(name) for name in names or ())
+        names = self.value("InputRastersProps").get("BandNames")
+        if isinstance(names, list) and names:
+            return tuple("" if name is None else str(name) for name in names)
+        return self.value("BandList") or self.value("WellKnownBandNames")
+
+    @property
+    def sensor_name(self) -> str:
+        """Sensor of the training imagery; "" where unknown."""
+        return str(self.value("SensorName") or self.value("InputRastersProps").get("SensorName") or "")
+
+    @property
+    def raster_count(self) -> int:
+        """Number of rasters the training samples came from; 0 where unknown."""
+        count = self.value("RasterCount") or self.value("InputRastersProps").get("RasterCount")
+        return count if isinstance(count, int) else 0
 
     @property
     def band_stats(self) -> tuple[Mapping[str, Any], ...]:
         """``AllTilesStats``: Min, Max, Mean, StdDev of each band of the training imagery."""
-        stats = self.raw.get("AllTilesStats") or self.raw.get("AllTileStats")
-        return tuple(stats) if isinstance(stats, list) else ()
+        return self.value("AllTilesStats")
+
+    @property
+    def well_known_band_names(self) -> tuple[str, ...]:
+        """``WellKnownBandNames``, by band position."""
+        return self.value("WellKnownBandNames")
+
+    @property
+    def data_range(self) -> Optional[tuple[float, float]]:
+        """``DataRange``: the range raw values are scaled to."""
+        return self.value("DataRange")
+
+    @property
+    def model_padding(self) -> int:
+        """Pixels at each side of a tile that the network gives no result for."""
+        return self.value("ModelPadding")
+
+    @property
+    def padding(self) -> Optional[int]:
+        """Pixels at each side of a tile that are context only; None where the run decides."""
+        return self.value("Padding")
+
+    @property
+    def threshold(self) -> Optional[float]:
+        """Least confidence of what counts, 0 to 1; None where the run decides."""
+        return self.value("Threshold")
+
+    @property
+    def batch_size(self) -> Optional[int]:
+        """Tiles predicted together, where the definition says."""
+        return self.value("BatchSize")
+
+    @property
+    def gpu_memory_fraction(self) -> float:
+        """Share of a graphics card's memory, above 0 to 1."""
+        return self.value("PerProcessGPUMemoryFraction")
+
+    @property
+    def metadata_mode(self) -> str:
+        """Format of the training chips."""
+        return self.value("MetaDataMode")
+
+    @property
+    def image_space_used(self) -> str:
+        """``MAP_SPACE``, ``PIXEL_SPACE`` or ``IMAGE_SPACE``."""
+        return self.value("ImageSpaceUsed")
+
+    @property
+    def crop_size_fixed(self) -> bool:
+        """Object classification: whether chips are of the tile's size, whatever the feature's."""
+        if "CropSizeFixed" not in self.values and self.value("CropTileMode"):
+            return self.value("CropTileMode") == "Fixed_Size"
+        return self.value("CropSizeFixed")
+
+    @property
+    def blacken_around_feature(self) -> bool:
+        """Object classification: whether pixels outside the feature are masked."""
+        return self.value("BlackenAroundFeature")
+
+    @property
+    def supports_variable_tile_size(self) -> bool:
+        """Whether tiles of other sizes may be fed."""
+        return self.value("SupportsVariableTileSize")
 
     @property
     def onnx_file(self) -> Optional[Path]:
         """The ONNX form of the model, where the definition names one and it is there."""
-        named = self.raw.get("ONNX")
-        name = named.get("INFER") if isinstance(named, Mapping) else None
-        if not name and self.model_file.suffix.lower() == ".onnx":
+        name = self.value("ONNX").get("INFER")
+        if not name and self.model_file is not None and self.model_file.suffix.lower() == ".onnx":
             return self.model_file
-        path = resolve_file(str(name), self.folder) if name else None
-        return path if path and path.is_file() else None
+        path = resolve_file(name, self.folder) if name else None
+        return path if path and is_file(path) else None
 
     @property
     def cell_size(self) -> Optional[tuple[float, float]]:
         """Smallest cell size (x, y) of the training imagery, in its CRS's units."""
-        size = self.raw.get("MinCellSize")
-        if not isinstance(size, Mapping):
-            return None
-        try:
-            return float(size["x"]), float(size["y"])
-        except (KeyError, TypeError, ValueError):
-            return None
+        return self.value("MinCellSize")
+
+
+@dataclass(frozen=True)
+class DefinitionText:
+    """A model definition as it is written, not yet looked into.
+
+    Attributes:
+        raw: The JSON object.
+        name: What to call it in messages.
+        folder: Where relative paths lead; None for a definition given as text.
+        text: What was read, to name lines by; empty where the definition was made of a network's metadata.
+    """
+
+    raw: dict[str, Any]
+    name: str
+    folder: Optional[Path]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class CheckedDefinition:
+    """A definition as far as it can be understood.
+
+    Attributes:
+        written: What was read.
+        values: Typed values of the keys that are there and usable.
+        problems: Everything that is wrong.
+        definition: The whole; None where something is wrong.
+    """
+
+    written: DefinitionText
+    values: Mapping[str, Any]
+    problems: tuple[Problem, ...]
+    definition: Optional[ModelDefinition]
 
 
 def load_definition(path_or_json: str) -> ModelDefinition:
-    """Read a model definition from an ``.emd``, a ``.dlpk``, the JSON text itself, or a bare ``.onnx``.
+    """Read a model definition from an ``.emd``, a ``.dlpk``, a bare ``.onnx``, or the JSON text itself.
+
+    Of a package with several models, ``package.dlpk|model=NAME`` names one.
 
     Raises:
-        ModelDefinitionError: Naming the file, key and fix.
+        ModelDefinitionError: Naming the file, and of everything that is wrong key, line and fix.
     """
-    text = path_or_json.strip()
-    if text.startswith("{"):
-        return parse_definition(read_json_object(text, "The model definition text"), None)
-    path = Path(text)
-    if not path.is_file():
-        raise ModelDefinitionError(
-            f"The model definition {text} does not exist.",
-            "Give an .emd file, a .dlpk package, or the definition's JSON text.",
-        )
-    if path.suffix.lower() == ".onnx":
-        return parse_definition(definition_from_onnx(path), path.parent, path.name)
-    if is_package(path):
-        path = unpack_package(path)
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelDefinitionError(
-            f"{path} cannot be read as text ({error}).", "Give an .emd file or a .dlpk package."
-        ) from error
-    return parse_definition(read_json_object(content, path.name), path.parent, path.name)
+    return _usable(check_definition(find_definition(path_or_json)))
 
 
 def parse_definition(
-    raw: dict[str, Any], folder: Optional[Path], name: str = "The model definition text"
+    raw: dict[str, Any], folder: Optional[Path], name: str = "The model definition text", text: str = ""
 ) -> ModelDefinition:
     """Type, complete and check what a definition says.
 
@@ -172,125 +303,216 @@ def parse_definition(
         raw: The JSON object.
         folder: Where relative paths lead.
         name: What to call it in errors.
+        text: What it was read from, to name lines by.
+
+    Raises:
+        InvalidDefinitionError: With everything that is wrong.
     """
-    classes = _classes(raw, name)
-    parameters = raw.get("ModelParameters")
-    parameters = dict(parameters) if isinstance(parameters, Mapping) else {}
-    bands = _extract_bands(raw, name)
-    return ModelDefinition(
-        raw=raw,
-        name=name,
-        folder=folder,
-        model_file=_model_file(raw, folder, name),
-        # Esri's own samples write "ObjectionDetection".
-        model_type=str(raw.get("ModelType", "")).replace("ObjectionDetection", "ObjectDetection"),
-        image_size=(_positive(raw, "ImageHeight", name), _positive(raw, "ImageWidth", name)),
+    return _usable(check_definition(DefinitionText(raw, name, folder, text)))
+
+
+def find_definition(path_or_json: str) -> DefinitionText:
+    """The definition that a path, a package or the JSON text itself leads to, not yet looked into.
+
+    Raises:
+        ModelDefinitionError: If there is nothing that could be one, naming the file and the line.
+    """
+    text = path_or_json.lstrip("\ufeff").strip()
+    if text.startswith("{"):
+        name = "The model definition text"
+        return DefinitionText(read_json_object(path_or_json, name), name, None, path_or_json)
+    if "://" in text:
+        raise ModelDefinitionError(
+            f"The model definition {text} is not on this computer.", "Download it first, and give its path."
+        )
+    path, model = split_model(text)
+    if is_folder(path):
+        raise ModelDefinitionError(f"{text} is a folder.", "Give the .emd file or the .dlpk package in it.")
+    if not is_file(path):
+        raise ModelDefinitionError(
+            f"The model definition {text[:300]} does not exist.",
+            "Give an .emd file, a .dlpk package, an .onnx file, or the definition's JSON text.",
+        )
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        from .onnx_metadata import definition_from_onnx
+
+        return DefinitionText(definition_from_onnx(path), path.name, path.parent)
+    if suffix in _TELLING_SUFFIXES:
+        raise ModelDefinitionError(
+            f"{path.name} is a network alone, which does not say what it takes and gives.",
+            "Give the .emd file that names it, or the .dlpk package that holds both.",
+        )
+    if is_package(path):
+        path = unpack_package(path, model=model)
+    content = decode_json_text(_content(path), path.name)
+    return DefinitionText(read_json_object(content, path.name), path.name, path.parent, content)
+
+
+def check_definition(written: DefinitionText) -> CheckedDefinition:
+    """Type and complete what a definition says, and find everything that is wrong with it."""
+    keys = CheckedKeys(written.raw, written.text)
+    inference_file = _inference_file(keys, written.folder)
+    model_file = _model_file(keys, written.folder)
+    _check_framework(keys)
+    classes = keys.value("Classes") or ClassSchema()
+    bands = keys.value("ExtractBands")
+    output_values = _output_values(keys, classes)
+    normalisation = _normalisation(keys, bands)
+    if keys.problems:
+        return CheckedDefinition(written, keys.values, keys.problems, None)
+    definition = ModelDefinition(
+        raw=written.raw,
+        name=written.name,
+        folder=written.folder,
+        model_file=model_file,
+        model_type=keys.value("ModelType"),
+        image_size=(keys.value("ImageHeight"), keys.value("ImageWidth")),
         extract_bands=bands,
         classes=classes,
-        output_values=_output_values(raw, parameters, classes, name),
-        normalisation=_normalisation(raw, bands, name),
-        model_parameters=parameters,
+        output_values=output_values,
+        normalisation=normalisation,
+        model_parameters=dict(keys.value("ModelParameters")),
+        values=keys.values,
+        inference_file=inference_file,
     )
-
-
-def resolve_file(written: str, folder: Optional[Path]) -> Path:
-    r"""Where a path in a definition leads: as written, from the folder, or its name in the folder.
-
-    Definitions carry Windows separators, leading ``.\`` and absolute paths of other machines.
-    """
-    for control, letter in _PATH_CONTROLS.items():
-        written = written.replace(control, "/" + letter)
-    path = Path(written.replace("\\", "/"))
-    candidates = [path] if path.is_absolute() or folder is None else []
-    if folder is not None:
-        candidates += [folder / str(path).lstrip("/"), folder / path.name]
-    return next((candidate for candidate in candidates if candidate.is_file()), candidates[0])
+    return CheckedDefinition(written, keys.values, (), definition)
 
 
 def write_definition(raw: Mapping[str, Any], path: Path) -> None:
-    """Write a definition as strict JSON, in the key order given."""
+    """Write a definition as strict JSON, in the key order given.
+
+    Raises:
+        ModelDefinitionError: Naming the key whose value JSON has no form for, as infinity or NaN.
+    """
+    for key, value in raw.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ModelDefinitionError(
+                f"{key} cannot be written into {path.name} ({error}).",
+                f"Give {key} texts, finite numbers, lists and objects only.",
+            ) from error
     path.write_text(json.dumps(raw, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _missing(key: str, name: str, what: str) -> ModelDefinitionError:
-    return ModelDefinitionError(f"{name} has no usable {key}.", f"{key} must be {what}.")
+def _usable(checked: CheckedDefinition) -> ModelDefinition:
+    if checked.definition is None:
+        raise InvalidDefinitionError(checked.written.name, checked.problems)
+    return checked.definition
 
 
-def _model_file(raw: Mapping[str, Any], folder: Optional[Path], name: str) -> Path:
-    written = raw.get("ModelFile")
-    if not isinstance(written, str) or not written.strip() or written.startswith("e.g."):
-        raise _missing("ModelFile", name, "the path of the trained model, relative to the definition")
-    path = resolve_file(written, folder)
-    if not path.is_file():
-        where = f"beside {name}" if folder else "at an absolute path, as the definition was given as text"
+def _content(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= _LARGEST else b""
+    except OSError as error:
         raise ModelDefinitionError(
-            f"The model file {written} that {name} names does not exist (looked for {path}).",
-            f"Put it {where}.",
+            f"{path} cannot be read ({error.strerror or error}).", "Check the file and its permissions."
+        ) from error
+    if size > _LARGEST:
+        raise ModelDefinitionError(
+            f"{path.name} has {size / 1024**2:.0f} MB: it is no model definition.",
+            "Give an .emd file or a .dlpk package.",
         )
-    return path
+    return content
 
 
-def _positive(raw: Mapping[str, Any], key: str, name: str) -> int:
-    try:
-        value = int(raw[key])
-    except (KeyError, TypeError, ValueError):
-        value = 0
-    if value < 1:
-        raise _missing(key, name, "a whole number of pixels above 0")
-    return value
-
-
-def _extract_bands(raw: Mapping[str, Any], name: str) -> tuple[Union[int, str], ...]:
-    bands = raw.get("ExtractBands", [0, 1, 2])
-    usable = (
-        isinstance(bands, list)
-        and bands
-        and all(isinstance(band, str) or (isinstance(band, int) and band >= 0) for band in bands)
+def _inference_file(keys: CheckedKeys, folder: Optional[Path]) -> Optional[Path]:
+    # What arcgis.learn names is not needed: its models are rebuilt here.
+    if not keys.has_function or keys.value("Framework") == _ARCGIS_LEARN:
+        return None
+    written = keys.value("InferenceFunction")
+    path = resolve_file(written, folder)
+    if is_file(path):
+        return path
+    keys.report(
+        "InferenceFunction",
+        f"is {written}, which does not exist (looked for {path})",
+        "Put the Python file beside the definition, or give its full path in InferenceFunction.",
     )
-    if not usable or isinstance(bands[0], bool):
-        raise _missing("ExtractBands", name, "a list of band numbers counted from 0, or of band names")
-    return tuple(bands)
+    return None
 
 
-def _classes(raw: Mapping[str, Any], name: str) -> ClassSchema:
-    try:
-        return schema_from_items(raw.get("Classes") or ())
-    except EngineError as error:
-        raise ModelDefinitionError(f"Classes of {name}: {error.message}", error.fix) from error
+def _model_file(keys: CheckedKeys, folder: Optional[Path]) -> Optional[Path]:
+    written = keys.value("ModelFile")
+    if not written:
+        return None
+    path = resolve_model(written, folder)
+    if is_model(path):
+        return path
+    where = "beside the definition" if folder else "at an absolute path, as the definition is text"
+    if is_folder(path):
+        what = f"is {written}, a folder without {SAVED_MODEL} ({path})"
+        keys.report("ModelFile", what, "Name a file, or the folder of a TensorFlow SavedModel.")
+    else:
+        what = f"is {written}, which does not exist (looked for {path})"
+        keys.report("ModelFile", what, f"Put the model file {where}.")
+    return None
 
 
-def _output_values(
-    raw: Mapping[str, Any], parameters: Mapping[str, Any], classes: ClassSchema, name: str
-) -> tuple[int, ...]:
-    values = parameters.get("class_values")
-    if isinstance(values, list):
+def _check_framework(keys: CheckedKeys) -> None:
+    framework, model_file = keys.value("Framework"), keys.value("ModelFile")
+    if not framework or not model_file or keys.has_function or framework.lower() in _FRAMEWORKS:
+        return
+    if not model_file.lower().endswith(_TELLING_SUFFIXES):
+        keys.report(
+            "Framework",
+            f"is {framework}, which does not run here",
+            "Name a Python raster function in InferenceFunction, or convert the model to ONNX.",
+        )
+
+
+def _output_values(keys: CheckedKeys, classes: ClassSchema) -> tuple[int, ...]:
+    stated = keys.value("ModelParameters").get("class_values")
+    if isinstance(stated, list):
         try:
-            return tuple(int(value) for value in values)
-        except (TypeError, ValueError) as error:
-            raise _missing("ModelParameters.class_values", name, "a list of whole numbers") from error
-    if raw.get("Framework") == _ARCGIS_LEARN:
+            return tuple(int(value) for value in stated)
+        except (TypeError, ValueError, OverflowError):
+            keys.report(
+                "ModelParameters",
+                "is no list of whole numbers",
+                "List the class value of each output channel.",
+                ("class_values",),
+            )
+    if keys.value("Framework") == _ARCGIS_LEARN and keys.value("ModelType") == "ImageClassification":
         # arcgis.learn's pixel classifiers put an unlisted background channel first.
         return (0, *(value for value in classes.values if value != 0))
     return classes.values
 
 
-def _normalisation(
-    raw: Mapping[str, Any], bands: tuple[Union[int, str], ...], name: str
-) -> Optional[Normalisation]:
+def _normalisation(keys: CheckedKeys, bands: tuple[Union[int, str], ...]) -> Optional[Normalisation]:
+    own, stats = keys.value("Normalization"), keys.value("NormalizationStats")
     try:
-        if isinstance(raw.get("Normalization"), Mapping):
-            own = raw["Normalization"]
-            result = Normalisation(
-                tuple(float(v) for v in own["Subtract"]), tuple(float(v) for v in own["Divide"])
-            )
+        if own is not None:
+            result = Normalisation(_finite(own["Subtract"]), _finite(own["Divide"]))
             if result.bands != len(bands):
-                raise ValueError("one number per extracted band is needed")
+                raise ValueError(f"{len(bands)} bands are extracted, and it has numbers for {result.bands}")
             return result
-        if isinstance(raw.get("NormalizationStats"), Mapping):
-            indices = [band if isinstance(band, int) else i for i, band in enumerate(bands)]
-            return Normalisation.from_arcgis_stats(raw["NormalizationStats"], indices)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ModelDefinitionError(f"The normalisation in {name} cannot be used ({error}).") from error
-    if raw.get("Framework") == _ARCGIS_LEARN and len(bands) == 3:
+        if stats is not None:
+            return Normalisation.from_arcgis_stats(stats, _positions(keys, bands))
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        key = "NormalizationStats" if own is None else "Normalization"
+        keys.report(key, f"cannot be used as a normalisation ({reason})")
+        return None
+    if keys.value("Framework") == _ARCGIS_LEARN and len(bands) == 3:
         return Normalisation.from_imagenet()
     return None
+
+
+def _positions(keys: CheckedKeys, bands: tuple[Union[int, str], ...]) -> list[int]:
+    """Where the bands' statistics stand: bands by name are looked up, else taken in their order."""
+    names = keys.value("InputRastersProps").get("BandNames")
+    known = [str(name).lower() for name in names] if isinstance(names, list) else []
+    return [
+        band if isinstance(band, int) else known.index(band.lower()) if band.lower() in known else order
+        for order, band in enumerate(bands)
+    ]
+
+
+def _finite(items: Any) -> tuple[float, ...]:
+    numbers = tuple(float(item) for item in items)
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("it holds what is no finite number")
+    return numbers

@@ -18,6 +18,12 @@ TOOL_IDS = (
     "detectobjects",
     "classifyobjects",
     "nonmaximumsuppression",
+    "computeaccuracyobjectdetection",
+    "computeaccuracypixelclassification",
+    "describemodel",
+    "createmodelpackage",
+    "editmodelpackage",
+    "trustedmodels",
     "setupruntime",
     "checkruntime",
 )

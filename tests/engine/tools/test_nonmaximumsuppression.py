@@ -44,9 +44,8 @@ def read(path):
 
 @pytest.mark.parametrize("extension", ["gpkg", "shp", "geojson"])
 def test_layers_of_the_usual_formats_lose_their_duplicates(tmp_path, extension):
-    source = write(
-        tmp_path / f"found.{extension}", crs="EPSG:4326" if extension == "geojson" else "EPSG:32633"
-    )
+    crs = "EPSG:4326" if extension == "geojson" else "EPSG:32633"
+    source = write(tmp_path / f"found.{extension}", crs=crs)
     results = run(source, tmp_path / "kept.gpkg")
     meta, geometries, columns = read(tmp_path / "kept.gpkg")
     assert columns["Confidence"].tolist() == pytest.approx([0.9, 0.7, 0.6])
