@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..models.architectures.registry import MODEL_TYPES
 from ..tool import Kind, Param, Result, Tool
-from ..training.settings import AUGMENTATIONS, MONITORS, WEIGHT_SCHEMES, TrainingSettings
+from ..training.settings import AUGMENTATIONS, AUTO, MONITORS, WEIGHT_SCHEMES, TrainingSettings
 
 if TYPE_CHECKING:
     from ..events import Reporter
@@ -19,8 +19,8 @@ def _check(values: Mapping[str, Any]) -> None:
 
 
 def run(job: Job, reporter: Reporter) -> dict[str, Any]:
-    """Train; see :func:`imagerydl.training.pipeline.train`."""
-    from ..training.pipeline import train
+    """Train; see :func:`imagerydl.training.tasks.train`."""
+    from ..training.tasks import train
 
     return train(TrainingSettings.from_values(job.values), reporter)
 
@@ -60,9 +60,13 @@ _MAIN = (
         "MODEL_TYPE",
         Kind.CHOICE,
         "Model type",
-        "The kind of network. UNET classifies every pixel.",
-        default=MODEL_TYPES[0],
-        choices=MODEL_TYPES,
+        (
+            "The kind of network. AUTO: by the format of the chips: UNET, FCOS, MASKRCNN for outlines, "
+            "FEATURE_CLASSIFIER for whole chips. Pixels: UNET, UNETPLUSPLUS, DEEPLAB, PSPNET, FPN, "
+            "SEGFORMER. Objects: FCOS, RETINANET, SSD (the quickest), FASTERRCNN, MASKRCNN (outlines)."
+        ),
+        default=AUTO,
+        choices=(AUTO, *MODEL_TYPES),
     ),
     Param(
         "BATCH_SIZE",

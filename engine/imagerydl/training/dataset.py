@@ -58,6 +58,11 @@ class TrainingData:
         """(bands, height, width) of a chip."""
         return chip_shape(self.collection)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each channel."""
+        return self.channels.names
+
     def take(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Images ``[n, bands, h, w]`` (native type) and labels ``[n, h, w]`` of some chips."""
         if self.images is not None and self.labels is not None:

@@ -12,7 +12,7 @@ from torch import nn
 from ..errors import ModelError, ParameterError
 from ..events import Reporter
 from ..imagery.band_names import red_green_blue
-from ..models.architectures.registry import build_network, describe_network
+from ..models.architectures.registry import NO_BACKBONE, build_network, describe_network
 from ..models.architectures.weights import load_encoder, read_weights, transfer_weights
 from ..models.definition import OWN_CONFIGURATION, ModelDefinition, load_definition
 from ..models.normalisation import Normalisation
@@ -20,7 +20,7 @@ from .augmentation import InputRange
 from .channels import IGNORED
 from .chips import ChipCollection
 from .dataset import TrainingData
-from .settings import NO_BACKBONE, TrainingSettings
+from .settings import TrainingSettings
 
 #: Chips looked at where the folder says nothing about its bands.
 _SAMPLE = 200
@@ -76,7 +76,7 @@ def prepare_network(
 def _from_scratch(
     settings: TrainingSettings, data: TrainingData, train: np.ndarray, reporter: Reporter
 ) -> StartingPoint:
-    bands, backbone = data.collection.band_count, settings.backbone or NO_BACKBONE
+    bands, backbone = data.collection.band_count, settings.backbone_or_default
     parameters = describe_network(settings.model_type, backbone, settings.loss.dropout)
     network = build_network(settings.model_type, parameters, bands, len(data.channels))
     if settings.backbone_weights:
