@@ -22,8 +22,10 @@ from ..errors import OutOfMemoryError
 from ..events import Reporter
 from .augmentation import BatchInput
 from .batches import ChipBatches, ChipSource
+from .cost import NetworkCost
 from .devices import Device
 from .history import EpochHistory, Row
+from .learning_rate import find_learning_rate, plan_sweep
 from .losses import PixelLoss
 from .optimisation import Optimisation
 from .pixel_task import PixelTask
@@ -79,25 +81,18 @@ class Fit(ABC):
         return self.network
 
     @abstractmethod
-    def sweep_parts(self) -> tuple[nn.Module, nn.Module]:
-        """Network and loss as the learning-rate finder calls them."""
+    def find_rate(
+        self, cost: NetworkCost, batch_size: int, reporter: Reporter, span: tuple[float, float]
+    ) -> float:
+        """The learning rate to train with, where none was given."""
 
     def train_batches(self, batch_size: int, epoch: Callable[[], int]) -> ChipBatches:
         """Training chips, in an order of its own each epoch."""
-        return ChipBatches(
-            self.data, self.train, batch_size, self.settings.seed, epoch, drop_last=True
-        )
+        return ChipBatches(self.data, self.train, batch_size, self.settings.seed, epoch, drop_last=True)
 
     def valid_batches(self, batch_size: int) -> ChipBatches:
         """Validation chips, always in the same order."""
         return ChipBatches(self.data, self.valid, VALIDATION_FACTOR * batch_size)
-
-    def sweep_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Training batches without end, for the learning-rate finder."""
-        for epoch in count():
-            yield from ChipBatches(
-                self.data, self.train, batch_size, self.settings.seed + 1, lambda e=epoch: e, True
-            )
 
 
 @dataclass
@@ -123,9 +118,30 @@ class PixelFit(Fit):
             settings.freeze,
         )
 
-    def sweep_parts(self) -> tuple[nn.Module, nn.Module]:
-        """Network and loss as the learning-rate finder calls them."""
-        return self.network, self.loss
+    def find_rate(
+        self, cost: NetworkCost, batch_size: int, reporter: Reporter, span: tuple[float, float]
+    ) -> float:
+        """By a short sweep from far too small to too large."""
+        steps, chips = plan_sweep(cost, batch_size, self.device)
+        rate = find_learning_rate(
+            self.network,
+            self.loss,
+            self.sweep_batches(chips),
+            self.train_input,
+            self.device,
+            steps,
+            reporter,
+            span,
+        )
+        reporter.message(f"Learning rate {rate:g}, found by a sweep of {steps} steps.")
+        return rate
+
+    def sweep_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Training batches without end, for the learning-rate finder."""
+        for epoch in count():
+            yield from ChipBatches(
+                self.data, self.train, batch_size, self.settings.seed + 1, lambda e=epoch: e, True
+            )
 
 
 def fit(job: Fit, reporter: Reporter, span: tuple[float, float]) -> list[Row]:

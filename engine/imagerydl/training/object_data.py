@@ -154,7 +154,10 @@ def load_objects(
                     continue
                 if not pairs:
                     data.dtype = image.dtype
-                    if total * (image.nbytes + (shape[1] * shape[2] * 8 if with_masks else 0)) <= memory_budget:
+                    if (
+                        total * (image.nbytes + (shape[1] * shape[2] * 8 if with_masks else 0))
+                        <= memory_budget
+                    ):
                         data.images = np.empty((total, *shape), image.dtype)
                         data.masks = [] if with_masks else None
                 boxes, labels, masks = _usable(found, classes, with_masks, shape, pair.image.name, problems)
@@ -198,9 +201,7 @@ def warn_of_rare_classes(classes: ClassSchema, counts: dict[int, int], what: str
         )
 
 
-def split_by_class(
-    labels: Sequence[np.ndarray], fraction: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def split_by_class(labels: Sequence[np.ndarray], fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices of training and validation chips, each class in both where it can be.
 
     Args:
@@ -311,4 +312,6 @@ def _check(data: ObjectData) -> None:
             "Export more chips, or mend the damaged ones.",
         )
     if not any(len(boxes) for boxes in data.boxes):
-        raise TrainingError(f"The chips show no object that can be learnt{reason}.", "Export chips with objects.")
+        raise TrainingError(
+            f"The chips show no object that can be learnt{reason}.", "Export chips with objects."
+        )

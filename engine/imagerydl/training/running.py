@@ -19,7 +19,6 @@ from .chips import ChipCollection
 from .cost import choose_batch_size, measure_cost
 from .fitting import Fit, fit
 from .history import Row
-from .learning_rate import find_learning_rate, plan_sweep
 from .resume import fingerprint
 from .settings import TrainingSettings
 
@@ -104,12 +103,7 @@ def _choose_rates(job: Fit, reporter: Reporter) -> None:
         reporter.message(f"Batches of {batch_size} chips.")
     rate = settings.learning_rate
     if rate is None:
-        steps, chips = plan_sweep(cost, batch_size, device)
-        network, loss = job.sweep_parts()
-        rate = find_learning_rate(
-            network, loss, job.sweep_batches(chips), job.train_input, device, steps, reporter, SWEEP
-        )
-        reporter.message(f"Learning rate {rate:g}, found by a sweep of {steps} steps.")
+        rate = job.find_rate(cost, batch_size, reporter, SWEEP)
     job.work.save(batch_size=batch_size, learning_rate=rate)
 
 

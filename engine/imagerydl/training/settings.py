@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ..errors import ParameterError
-from ..models.architectures.registry import CHIPS, MODEL_TYPES, NO_BACKBONE, OBJECTS, PIXELS, traits
+from ..models.architectures.registry import CHIPS, NO_BACKBONE, OBJECTS, PIXELS, traits
 from .augmentation_settings import AugmentationSettings, parse_custom
 
 #: Monitored quantity -> its name in the log, and whether less of it is better.

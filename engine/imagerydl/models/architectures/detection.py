@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -91,14 +91,19 @@ class Detector(nn.Module):
     def __init__(self, network: nn.Module, first: int) -> None:
         super().__init__()
         self.network, self._first = network, first
-        self.set_limits(THRESHOLD, NMS_OVERLAP)
+        self.set_limits()
 
     @property
     def encoder(self) -> nn.Module:
         """The backbone."""
         return self.network.backbone.encoder
 
-    def set_limits(self, threshold: float, nms_overlap: float) -> None:
+    @property
+    def dense_part(self) -> nn.Module:
+        """What runs over the whole image: nearly all of what an image costs."""
+        return _Dense(self.network)
+
+    def set_limits(self, threshold: float = THRESHOLD, nms_overlap: float = NMS_OVERLAP) -> None:
         """Say which boxes count from now on."""
         final = getattr(self.network, "roi_heads", self.network)
         final.score_thresh, final.nms_thresh = threshold, nms_overlap
@@ -114,14 +119,14 @@ class Detector(nn.Module):
         counted = [{**target, "labels": target["labels"] + self._first} for target in targets]
         # In evaluation mode torchvision gives boxes: these flags ask for losses, and leave the
         # statistics of the layers below as they are.
-        parts = [self.network, *(getattr(self.network, name, None) for name in ("rpn", "roi_heads"))]
-        modes = [part.training for part in parts if part is not None]
-        for part in filter(None, parts):
+        inner = [getattr(self.network, name) for name in ("rpn", "roi_heads") if hasattr(self.network, name)]
+        modes = [(part, part.training) for part in (self.network, *inner)]
+        for part, _ in modes:
             part.training = True
         try:
             return self.network(images, counted)
         finally:
-            for part, mode in zip(filter(None, parts), modes):
+            for part, mode in modes:
                 part.training = mode
 
     def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
@@ -132,6 +137,19 @@ class Detector(nn.Module):
         return found
 
 
+class _Dense(nn.Module):
+    """The part of a detector that runs over the whole image."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.transform, self.backbone = network.transform, network.backbone
+        self.head = network.rpn.head if hasattr(network, "rpn") else network.head
+
+    def forward(self, images: Tensor) -> Any:
+        fitted, _ = self.transform(images)
+        return self.head(list(self.backbone(fitted.tensors).values()))
+
+
 def _anchors(parameters: Mapping[str, Any]) -> AnchorGenerator:
     sizes = tuple(tuple(float(size) for size in level) for level in parameters["sizes"])
     ratios = tuple(float(ratio) for ratio in parameters["ratios"])
@@ -140,7 +158,9 @@ def _anchors(parameters: Mapping[str, Any]) -> AnchorGenerator:
 
 def _fcos(pyramid: Pyramid, parameters: Mapping[str, Any], outputs: int) -> nn.Module:
     # A point looks for objects of up to eight times its stride, as in the article.
-    anchors = AnchorGenerator(tuple((stride,) for stride in pyramid.strides), ((1.0,),) * len(pyramid.strides))
+    anchors = AnchorGenerator(
+        tuple((stride,) for stride in pyramid.strides), ((1.0,),) * len(pyramid.strides)
+    )
     head = FCOSHead(pyramid.out_channels, 1, outputs, num_convs=2)
     return FCOS(pyramid, outputs, anchor_generator=anchors, head=head)
 
