@@ -140,7 +140,7 @@ class ObjectInput(BatchInput):
         return new, moved
 
     def _warp(self, batch: Tensor, objects: Sequence[ChipObjects]) -> tuple[Tensor, list[ChipObjects]]:
-        """Turn by any angle and zoom about the middle; what comes in from outside is the mean of each band."""
+        """Turn by any angle and zoom about the middle; what comes in is the mean of each band."""
         count, _, height, width = batch.shape
         angles = self._draw(self.settings.rotate, count, 0.0) * (math.pi / 180)
         zooms = self._draw(self.settings.zoom, count, 1.0)

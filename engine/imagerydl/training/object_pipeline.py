@@ -18,18 +18,14 @@ from .batches import ChipBatches
 from .chips import collect_chips
 from .cost import NetworkCost
 from .dataset import split
+from .detection_metrics import ImageObjects
 from .devices import choose_device
 from .evaluation import random_samples
 from .fitting import Fit
 from .history import Row
 from .memory import available_memory, keep_freed_memory
 from .object_augmentation import ObjectInput
-from .object_data import (
-    ObjectData,
-    load_objects,
-    repeated,
-    warn_of_rare_classes,
-)
+from .object_data import ObjectData, load_objects, repeated
 from .object_evaluation import evaluate_objects, object_samples
 from .object_saving import TrainedDetector, write_detector
 from .object_starting_point import start_network
@@ -116,7 +112,6 @@ def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
         reporter,
         READING,
     )
-    warn_of_rare_classes(data.classes, data.counts, "object", reporter)
     chips, kept = split(len(data), settings.validation_fraction, settings.seed)
     start = start_network(settings, data, chips, _fitted(settings, data, chips), reporter)
     _say_what(data, chips, kept, start, reporter)
@@ -170,7 +165,8 @@ def _say_what(
     )
     if int(start.parameters["shrink"]) > 1:
         reporter.message(
-            f"The objects are large: the network looks at the imagery {start.parameters['shrink']} times smaller."
+            "The objects are large: the network looks at the imagery "
+            f"{start.parameters['shrink']} times smaller."
         )
 
 
@@ -181,7 +177,8 @@ def _best_model(job: ObjectFit, start: StartingPoint, rows: list[Row], reporter:
         job.network, job.data, job.valid_batches(batch_size), job.valid_input, job.device, reporter, REPORT
     )
     places = np.arange(len(job.valid))
-    missed = np.array([_mistakes(evaluation.truths[i], evaluation.found[i], evaluation.threshold) for i in places])
+    together = list(zip(evaluation.truths, evaluation.found))
+    missed = np.array([_mistakes(*both, evaluation.threshold) for both in together])
     worst = np.argsort(-missed, kind="stable")[:_WORST].tolist() if len(places) > _SAMPLES else []
     picked = random_samples(places, _SAMPLES, job.settings.seed)
     start.parameters["threshold"] = evaluation.threshold
@@ -200,6 +197,6 @@ def _best_model(job: ObjectFit, start: StartingPoint, rows: list[Row], reporter:
     )
 
 
-def _mistakes(truth: Any, found: Any, threshold: float) -> int:
+def _mistakes(truth: ImageObjects, found: ImageObjects, threshold: float) -> int:
     """Objects too many or too few."""
     return abs(len(truth.boxes) - int((found.scores >= threshold).sum()))

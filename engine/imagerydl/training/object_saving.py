@@ -49,7 +49,9 @@ def write_detector(model: TrainedDetector, folder: Path, reporter: Reporter) -> 
     write_log(model.rows, folder / LOG_FILE)
     pictures = save_figures(_figures(model), folder / CHARACTERISTICS)
     (folder / REPORT_FILE).write_text(page(name, _body(model, pictures)), encoding="utf-8")
-    write_package([definition, weights, folder / REPORT_FILE, folder / CHARACTERISTICS], folder / f"{name}.dlpk")
+    write_package(
+        [definition, weights, folder / REPORT_FILE, folder / CHARACTERISTICS], folder / f"{name}.dlpk"
+    )
 
 
 def _definition(model: TrainedDetector, weights: Path) -> dict[str, Any]:
@@ -64,7 +66,10 @@ def _definition(model: TrainedDetector, weights: Path) -> dict[str, Any]:
         **common_definition(model, kind, weights, None, _description(model)),
         "Threshold": model.evaluation.threshold,
         "average_precision_score": precisions,
-        "mean_average_precision": {"iou_0.5": _rounded(scores.map50), "iou_0.5_to_0.95": _rounded(scores.map)},
+        "mean_average_precision": {
+            "iou_0.5": _rounded(scores.map50),
+            "iou_0.5_to_0.95": _rounded(scores.map),
+        },
         "per_class_metrics": json.dumps(measures),  # a JSON text inside the JSON, as arcgis.learn writes it
     }
 
@@ -72,8 +77,8 @@ def _definition(model: TrainedDetector, weights: Path) -> dict[str, Any]:
 def _description(model: TrainedDetector) -> str:
     train, valid = model.chips
     return (
-        f"{model.settings.model_type}, backbone {model.start.parameters['backbone']}, trained on {train} chips "
-        f"and validated on {valid}. Classes: {', '.join(model.data.class_names)}."
+        f"{model.settings.model_type}, backbone {model.start.parameters['backbone']}, trained on {train} "
+        f"chips and validated on {valid}. Classes: {', '.join(model.data.class_names)}."
     )
 
 

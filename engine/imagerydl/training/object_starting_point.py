@@ -91,7 +91,9 @@ def take_over(network: nn.Module, weights: Mapping[str, torch.Tensor]) -> tuple[
     """
     state = network.state_dict()
     fitting = {
-        name: tensor for name, tensor in weights.items() if name in state and state[name].shape == tensor.shape
+        name: tensor
+        for name, tensor in weights.items()
+        if name in state and state[name].shape == tensor.shape
     }
     if 2 * len(fitting) < len(state):
         raise ModelError(

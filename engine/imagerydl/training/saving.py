@@ -101,7 +101,7 @@ def write_model(model: TrainedModel, folder: Path, reporter: Reporter) -> None:
     name, bands = model.settings.name, model.data.collection.band_count
     weights = folder / f"{name}.safetensors"
     write_weights(model.start.network, weights)
-    onnx = _write_onnx(model, folder / f"{name}.onnx", bands, reporter)
+    onnx = write_onnx(model.start.network, bands, model.size, folder / f"{name}.onnx", reporter)
     definition = folder / f"{name}.emd"
     write_definition(_definition(model, weights, onnx), definition)
     write_log(model.rows, folder / LOG_FILE)
@@ -111,11 +111,24 @@ def write_model(model: TrainedModel, folder: Path, reporter: Reporter) -> None:
     write_package(members, folder / f"{name}.dlpk")
 
 
-def _write_onnx(model: TrainedModel, path: Path, bands: int, reporter: Reporter) -> Optional[Path]:
-    """Write and check the ONNX form. Hours of training are not thrown away where it fails."""
+def write_onnx(
+    network: nn.Module, bands: int, size: tuple[int, int], path: Path, reporter: Reporter
+) -> Optional[Path]:
+    """Write and check the ONNX form. Hours of training are not thrown away where it fails.
+
+    Args:
+        network: The network.
+        bands: Bands it takes.
+        size: (height, width) of the pieces it was trained on.
+        path: File to write.
+        reporter: Hears how it went.
+
+    Returns:
+        The file; None where there is none.
+    """
     try:
-        export_onnx(model.start.network, bands, path)
-        difference = onnx_difference(model.start.network, bands, path, model.size)
+        export_onnx(network, bands, path)
+        difference = onnx_difference(network, bands, path, size)
     except Exception as error:  # noqa: BLE001 - exporter and runtime raise kinds of their own
         reason = str(error).strip().split("\n")[0]
     else:

@@ -120,9 +120,7 @@ def _from_model(
     )
 
 
-def check_pretrained(
-    settings: TrainingSettings, definition: ModelDefinition, bands: int
-) -> dict[str, Any]:
+def check_pretrained(settings: TrainingSettings, definition: ModelDefinition, bands: int) -> dict[str, Any]:
     """The ``ModelParameters`` of a model to go on from.
 
     Raises:

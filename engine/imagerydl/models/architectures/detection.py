@@ -24,7 +24,8 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from ...errors import ModelError
 from .backbones import NONE, encoder_name, forbid_downloads
-from .pyramid import Fitting, Pyramid, build_encoder
+from .encoders import build_encoder
+from .pyramid import Fitting, Pyramid
 
 #: Channels of the pyramid and the heads; a quarter of torchvision's.
 CHANNELS = 64
@@ -130,7 +131,7 @@ class Detector(nn.Module):
                 part.training = mode
 
     def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
-        """What is found: for each image ``boxes``, ``labels`` from 0, ``scores``, where it has them ``masks``."""
+        """What is found in each image: ``boxes``, ``labels`` from 0, ``scores``, some have ``masks``."""
         found = self.network(images)
         for one in found:
             one["labels"] = one["labels"] - self._first

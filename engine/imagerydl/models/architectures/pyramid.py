@@ -1,4 +1,4 @@
-"""What lies between an encoder and the head of a detector: feature maps of one width, and the image's size."""
+"""What lies around the encoder of a detector: the image before it, feature maps of one width after it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.ops import FeaturePyramidNetwork
 
-from .backbones import NONE, encoder_name
-from .plain_encoder import PlainEncoder
-
 #: Both sides of what an encoder is given are a multiple of it: its deepest map is 32 times smaller.
 MULTIPLE = 32
 
@@ -23,19 +20,6 @@ MULTIPLE = 32
 DEEPEST = 32
 
 Detected = list[dict[str, Tensor]]
-
-
-def build_encoder(backbone: str, bands: int) -> nn.Module:
-    """The encoder of a name, with fresh weights; it gives six maps and has ``out_channels``.
-
-    Raises:
-        ParameterError: For an unknown backbone.
-    """
-    if backbone.upper() == NONE:
-        return PlainEncoder(bands)
-    import segmentation_models_pytorch as smp
-
-    return smp.encoders.get_encoder(encoder_name(backbone), in_channels=bands, depth=5, weights=None)
 
 
 class Pyramid(nn.Module):

@@ -54,9 +54,7 @@ def model_arguments(definition: ModelDefinition, consent: bool) -> tuple[ModelAr
     )
     if definition.model_type != "InstanceDetection":
         return arguments
-    boxes = ModelArgument(
-        "return_bboxes", BOOLEAN, "False", "Boxes only", "Give boxes in place of outlines."
-    )
+    boxes = ModelArgument("return_bboxes", BOOLEAN, "False", "Boxes only", "Give boxes in place of outlines.")
     return (*arguments, boxes)
 
 
@@ -109,9 +107,7 @@ class OwnDetectionModel(DetectionModel):
         masks = found["masks"][:, 0].cpu().numpy() > _INSIDE
         kept = masks.any(axis=(1, 2))
         shapes = np.array([_outline(mask) for mask in masks[kept]], dtype=object)
-        return Detections(
-            detections.boxes[kept], detections.scores[kept], detections.classes[kept], shapes
-        )
+        return Detections(detections.boxes[kept], detections.scores[kept], detections.classes[kept], shapes)
 
 
 def _outline(mask: np.ndarray) -> Any:

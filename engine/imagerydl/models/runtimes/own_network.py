@@ -82,8 +82,8 @@ class OwnNetwork:
             if looks_like_out_of_memory(error):
                 raise MemoryError(str(error)) from error
             raise ModelError(
-                f"{self._name} cannot run on {len(batch)} tiles of {batch.shape[3]} x {batch.shape[2]} pixels "
-                f"and {batch.shape[1]} bands ({error}).",
+                f"{self._name} cannot run on {len(batch)} tiles of {batch.shape[3]} x {batch.shape[2]} "
+                f"pixels and {batch.shape[1]} bands ({error}).",
                 "Check that the model fits its definition.",
             ) from error
 
