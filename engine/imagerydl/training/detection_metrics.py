@@ -113,7 +113,7 @@ def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     shared = np.clip(high - low, 0, None).prod(axis=2)
     areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (first, second)]
     union = areas[0][:, None] + areas[1][None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return np.divide(shared, union, out=np.zeros(shared.shape), where=union > 0)
 
 
 def _score_class(truths: Sequence[ImageObjects], found: Sequence[ImageObjects], number: int) -> ClassResult:

@@ -51,15 +51,16 @@ class ObjectData(LabelledChips):
     def add(self, pair: ChipPair, found: ChipLabels, problems: list[str]) -> bool:
         """Take the objects of a chip that can be learnt; a chip without any shows what is none."""
         masks = np.empty((0, *self.shape[1:]), bool)
-        if found.instances:
+        if self.with_masks:
             values = [value for value, _ in found.instances]
-            masks = np.stack([mask for _, mask in found.instances])
+            if values:
+                masks = np.stack([mask for _, mask in found.instances])
             boxes = boxes_of_masks(torch.from_numpy(masks)).numpy()
+            bare = len(found.boxes) - len(values)
+            if bare > 0:
+                problems.append(f"{pair.image.name}: {bare} of its objects have no outline")
         else:
             values, boxes = found.box_classes.tolist(), found.boxes.astype(np.float32).reshape(-1, 4)
-            if self.with_masks and len(boxes):
-                problems.append(f"{pair.image.name}: its {len(boxes)} objects have no outline")
-                values, boxes = [], boxes[:0]
         position = {value: place for place, value in enumerate(self.classes.values)}
         known = np.array([value in position for value in values], bool)
         sides = boxes[:, 2:] - boxes[:, :2]
