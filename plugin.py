@@ -1,4 +1,4 @@
-"""The plugin object: registers the Processing provider, and nothing else."""
+"""The plugin object: registers the Processing provider and what its dialogs come with, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, Optional
 
 from qgis.core import QgsApplication
 
+from .processing_provider import companions
 from .processing_provider.provider import ImageryProvider
 
 
@@ -18,6 +19,7 @@ class ImageryDeepLearningPlugin:
 
     def __init__(self, iface: Any = None) -> None:
         self._provider: Optional[ImageryProvider] = None
+        self._companion: Optional[companions.Companion] = None
 
     def initProcessing(self) -> None:  # noqa: N802 - the name QGIS calls
         """Register the provider once. QGIS calls this, :meth:`initGui`, or both."""
@@ -26,11 +28,19 @@ class ImageryDeepLearningPlugin:
             QgsApplication.processingRegistry().addProvider(self._provider)
 
     def initGui(self) -> None:  # noqa: N802 - the name QGIS calls
-        """Start inside the desktop."""
+        """Start inside the desktop, where there are dialogs."""
         self.initProcessing()
+        if self._companion is None:
+            from .ui.model_follower import ModelCompanion  # qgis_process does without the user interface
+
+            self._companion = ModelCompanion()
+            companions.register(self._companion)
 
     def unload(self) -> None:
-        """Take the provider out again."""
+        """Take everything out again."""
+        if self._companion is not None:
+            companions.unregister(self._companion)
+            self._companion = None
         if self._provider is not None:
             QgsApplication.processingRegistry().removeProvider(self._provider)
             self._provider = None

@@ -1,5 +1,6 @@
-"""Classify Pixels in QGIS."""
+"""Classify Pixels in QGIS: the dialog follows the model."""
 
+from ..engine.imagerydl.inference.arguments import PIXEL_ARGUMENTS
 from ..engine.imagerydl.tools.classifypixels import TOOL
 from ..processing_provider.algorithm import ToolAlgorithm
 
@@ -8,3 +9,4 @@ class Algorithm(ToolAlgorithm):
     """The tool as it is."""
 
     tool = TOOL
+    arguments = PIXEL_ARGUMENTS

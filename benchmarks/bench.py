@@ -4,6 +4,7 @@
   batch, number format and chips, ready in memory (at least 0.9)
 * worker: seconds from starting the worker process to its first tile (below 2.5)
 * export: see exporting.py
+* classifying pixels: see classifying.py
 
 Machines are noisy: both sides of a ratio run in turn, and medians are compared. Exits with 1 where a
 target is missed.
@@ -24,7 +25,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "engine"), str(ROOT / "examples")]
 
-import exporting  # noqa: E402 - what is ours is found through the lines above
+import classifying  # noqa: E402 - what is ours is found through the lines above
+import exporting  # noqa: E402
 import numpy as np  # noqa: E402
 import rasterio  # noqa: E402
 import torch  # noqa: E402
@@ -84,6 +86,11 @@ def run_tool(tool: str, reporter: Reporter | None = None, **values: object) -> N
 def bench_export(folder: Path) -> list[Finding]:
     """Export Training Data against bare loops, and against itself with more workers and labels."""
     return [Finding(*numbers) for numbers in exporting.measure(folder / "export", ROUNDS)]
+
+
+def bench_classifying(folder: Path) -> list[Finding]:
+    """Classify Pixels against the model alone, and its memory."""
+    return [Finding(*numbers) for numbers in classifying.measure(folder / "classify", ROUNDS)]
 
 
 def write_chips(folder: Path) -> None:
@@ -203,7 +210,13 @@ def seconds_to_first_tile(folder: Path) -> float:
 def main() -> int:
     """Run everything; returns the exit status."""
     findings: list[Finding] = []
-    benches = {"export": bench_export, "training": bench_training, "worker": bench_worker}
+    benches = {
+        "classifying pixels": bench_classifying,
+        "export": bench_export,
+        "training": bench_training,
+        "worker": bench_worker,
+    }
+    benches = {title: bench for title, bench in benches.items() if not sys.argv[1:] or title in sys.argv[1:]}
     with tempfile.TemporaryDirectory(prefix="imagerydl-bench-") as folder:
         for title, bench in benches.items():
             print(f"measuring: {title}", flush=True)

@@ -21,8 +21,10 @@ from qgis.PyQt.QtWidgets import QWidget
 from ..engine.imagerydl import jobs
 from ..engine.imagerydl.errors import EngineError
 from ..engine.imagerydl.events import Reporter
+from ..engine.imagerydl.models.arguments import ModelArgument
 from ..engine.imagerydl.tool import Tool
 from . import layers, runtime
+from .companions import companions_of
 from .inputs import InputReader, destinations, normalised
 from .parameters import qgis_output, qgis_parameters
 from .relay import EventRelay
@@ -38,10 +40,12 @@ class ToolAlgorithm(QgsProcessingAlgorithm):
     """Shows one of the engine's tools as a Processing algorithm.
 
     A subclass names the tool, and overrides :meth:`completed` or :meth:`finished` where something is
-    special in QGIS.
+    special in QGIS. Where a tool runs a model, it states in ``arguments`` what every run takes,
+    beside what the model declares: the dialog offers those.
     """
 
     tool: Tool
+    arguments: tuple[ModelArgument, ...] = ()
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,7 +104,7 @@ class ToolAlgorithm(QgsProcessingAlgorithm):
 
     def createCustomParametersWidget(self, parent: Optional[QWidget] = None) -> Optional[QWidget]:  # noqa: N802
         """The dialog: the usual one, where parameters that do not apply to a choice are disabled."""
-        if not any(param.only_with for param in self.tool.params):
+        if not any(param.only_with for param in self.tool.params) and not companions_of(self.tool):
             return None
         from .dialog import ToolDialog  # the user interface is there in QGIS itself only
 

@@ -1,21 +1,30 @@
-"""The dialog of a tool: parameters that do not apply to a choice are disabled as it is made."""
+"""The dialog of a tool: parameters that do not apply to a choice are disabled as it is made.
+
+What else belongs to the dialog of some tools comes as companions, from ``ui/``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Optional
 
 from processing.gui.AlgorithmDialog import AlgorithmDialog
 from qgis.core import QgsProcessingContext
 from qgis.PyQt.QtWidgets import QWidget
 
 from ..engine.imagerydl.tool import Param, Tool
+from .companions import companions_of
 from .parameters import SELECTED_ONLY, qgis_value
 
 
 class ToolDialog(AlgorithmDialog):
     """The dialog that Processing makes, with its widgets following the choices made in it."""
+
+    def __init__(self, alg: Any, parent: Optional[QWidget] = None) -> None:
+        super().__init__(alg, parent=parent)
+        for companion in companions_of(alg.tool):
+            companion.attach(self)
 
     def getParametersPanel(self, alg: Any, parent: QWidget) -> QWidget:  # noqa: N802 - the name QGIS calls
         """The panel with the parameters."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from array import array
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Optional
 from xml.sax.saxutils import quoteattr
@@ -15,6 +13,7 @@ import pyogrio
 import shapely
 from rasterio.crs import CRS
 
+from ..imagery.layer_style import save_layer_style
 from ..labels.classes import ClassSchema
 from ..labels.coordinates import transform_points
 
@@ -94,7 +93,8 @@ class FootprintLayer:
             layer=LAYER,
         )
         if path.suffix.lower() == ".gpkg":
-            _save_style(path, sorted(self._repeated["split"].distinct, key=_rank))
+            splits = sorted(self._repeated["split"].distinct, key=_rank)
+            save_layer_style(path, LAYER, "outlines", _style(splits), "Outlines of chips")
 
     def _outlines(self, crs: Optional[CRS]) -> np.ndarray:
         """Polygons ``[chips]``; None where a chip has no place in ``crs``."""
@@ -154,32 +154,6 @@ def _rank(split: str) -> tuple[int, str]:
     """Where a part stands: training, validation, test, then the others by name."""
     part = split.split("/")[0]
     return (_PARTS.index(part) if part in _PARTS else len(_PARTS)), split
-
-
-def _save_style(path: Path, splits: Sequence[str]) -> None:
-    """Store a style where QGIS looks for that of a layer when it opens a GeoPackage."""
-    with closing(sqlite3.connect(path)) as database, database:
-        (geometry,) = database.execute(
-            "SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", (LAYER,)
-        ).fetchone()
-        # The table as QGIS itself makes it.
-        database.execute(
-            "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, "
-            "f_table_catalog TEXT(256), f_table_schema TEXT(256), f_table_name TEXT(256), "
-            "f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT, "
-            "useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), "
-            "update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')))"
-        )
-        database.execute(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier) "
-            "VALUES ('layer_styles', 'attributes', 'layer_styles')"
-        )
-        database.execute(
-            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
-            "styleName, styleQML, styleSLD, useAsDefault, description, owner, ui) "
-            "VALUES ('', '', ?, ?, 'outlines', ?, '', 1, 'Outlines of chips', '', '')",
-            (LAYER, geometry, _style(splits)),
-        )
 
 
 def _style(splits: Sequence[str]) -> str:

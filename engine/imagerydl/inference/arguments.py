@@ -88,6 +88,78 @@ PIXEL_ARGUMENTS = (
 )
 
 
+#: How the predictions of overlapping tiles become one.
+MEAN, MAXIMUM, MINIMUM, CROP = MERGE_POLICIES = ("mean", "max", "min", "crop")
+
+#: What every pixel classifier takes.
+PIXEL_ARGUMENTS = (
+    ModelArgument(
+        "padding",
+        NUMBER,
+        label="Padding",
+        help="Pixels along each border of a tile that it shares with its neighbour; at least 0 and less than "
+        "half a tile. Left out, a quarter of the tile. 0 is fastest and may show seams.",
+        minimum=0,
+    ),
+    ModelArgument(
+        "overlap",
+        NUMBER,
+        label="Overlap",
+        help="In place of padding: the part of a tile, 0 to less than 1, that it shares with the next one.",
+        minimum=0,
+        maximum=0.999,
+    ),
+    ModelArgument(
+        "batch_size",
+        NUMBER,
+        label="Batch size",
+        help="Tiles predicted together. It is halved by itself when memory runs out.",
+        minimum=1,
+    ),
+    ModelArgument(
+        "tile_size",
+        NUMBER,
+        label="Tile size",
+        help="Side of a tile in pixels. Left out, the model's own; models bound to one size take no other.",
+        minimum=1,
+    ),
+    ModelArgument(
+        "predict_background",
+        BOOLEAN,
+        "True",
+        label="Predict background",
+        help="Whether the class of value 0 may win.",
+    ),
+    ModelArgument(
+        "test_time_augmentation",
+        BOOLEAN,
+        "False",
+        label="Test time augmentation",
+        help="Whether the predictions of flipped and turned views of each tile are averaged: eight times "
+        "slower.",
+    ),
+    ModelArgument(
+        "threshold",
+        NUMBER,
+        label="Threshold",
+        help="With one class beside the background: the probability above which a pixel is of that class. "
+        "Otherwise the least probability of a pixel's class; pixels below become background, or have no data "
+        "where there is no background.",
+        minimum=0,
+        maximum=1,
+    ),
+    ModelArgument(
+        "merge_policy",
+        CHOICE,
+        MEAN,
+        label="Merge policy",
+        help="How overlapping tiles become one: mean blends them with weights that fall towards the border, "
+        "max and min take the largest or smallest probability of each class, crop cuts the padding off.",
+        choices=MERGE_POLICIES,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class PixelArguments:
     """How a raster is classified; None where the model, or its size, decides.

@@ -212,6 +212,8 @@ def classify(
     blocks = layout.column_blocks(channels)
     total = sum(block.tile_count for block in blocks)
     first_block, first_row = _go_on(spool, layout.y.length, tally)
+    if spool.went_on:
+        reporter.message(f"An interrupted run is gone on with at {tally.valid_pixels} classified pixels.")
     tiles = TileReader(view.source, view.bands, view.feed, plan.context, readers, view.area)
     with tiles as reader, ThreadPoolExecutor(1) as behind:
         for index in range(first_block, len(blocks)):

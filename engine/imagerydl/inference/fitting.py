@@ -161,7 +161,7 @@ def fit_input(
     reporter: Reporter,
 ) -> ModelInput:
     """What the model is fed with from this raster: its own rule, behind the range it wants values in."""
-    wanted: Optional[Any] = model.data_range or definition.raw.get("DataRange")
+    wanted: Optional[Any] = model.data_range or definition.data_range
     feed = model.input
     if not wanted:
         return feed

@@ -19,7 +19,7 @@ from .arguments import PixelArguments
 from .bands import cell_size_to_match, cell_size_warnings
 from .classification import CLASSES, Tally, View, classify
 from .decision import CONFIDENCE, ENTROPY, FORMS, MARGIN, PROBABILITIES, Decider
-from .finishing import ResultFiles, publish_rasters
+from .finishing import PolygonSettings, ResultFiles, publish
 from .fitting import ClassTable, class_table, fit_bands, fit_input, make_decider, make_predictor
 from .interest import InterestArea
 from .items import Item
@@ -152,7 +152,9 @@ class PixelClassifier:
             is_classes = decider.dtype.kind in "iu"
             # An interrupted run may have come as far as to publish some of the files.
             again = overwrite or spool.went_on
-            publish_rasters(spool, files, table.schema if is_classes else None, tally, reporter, again)
+            polygons = PolygonSettings(self._job["RIGHT_ANGLES"])
+            schema = table.schema if is_classes else None
+            publish(spool, files, schema, tally, polygons, reporter, again)
         self._report(source, tally, spool)
         return ItemResult(files, tally)
 

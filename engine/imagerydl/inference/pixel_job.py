@@ -56,7 +56,12 @@ def _is_unfinished(path: str) -> bool:
 def _run_one(job: Job, classifier: PixelClassifier, reporter: Reporter) -> dict[str, Any]:
     (item,) = raster_items(job.values)
     layers = {layer: Path(job[key]) for key, layer in LAYER_KEYS.items() if job[key]}
-    files = ResultFiles(Path(job["OUT_CLASSIFIED_RASTER"]), layers)
+    files = ResultFiles(
+        Path(job["OUT_CLASSIFIED_RASTER"]),
+        layers,
+        Path(job["OUT_CLASS_AREAS"]) if job["OUT_CLASS_AREAS"] else None,
+        Path(job["OUT_POLYGONS"]) if job["OUT_POLYGONS"] else None,
+    )
     result = classifier.classify(item, files, job["OVERWRITE"])
     return {"VALID_PIXELS": result.tally.valid_pixels}
 

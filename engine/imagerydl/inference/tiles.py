@@ -62,19 +62,14 @@ def plan_tiles(
 
 
 def _padding(model: PixelModel, arguments: PixelArguments, tile: tuple[int, int]) -> int:
-    # A model that decides its own blocks has taken the padding into its margin.
-    return model.margin if _decides_itself(model) else arguments.padding_for(tile)
-
-
-def _decides_itself(model: PixelModel) -> bool:
-    return model.tile_size is not None and not model.blends
+    return model.margin if model.pads_itself else arguments.padding_for(tile)
 
 
 def _tile_size(definition: ModelDefinition, model: PixelModel, arguments: PixelArguments) -> tuple[int, int]:
     wanted = (arguments.tile_size, arguments.tile_size) if arguments.tile_size else None
     if model.tile_size is None:
         return wanted or definition.image_size
-    if _decides_itself(model):
+    if not model.blends:  # it has heard of tile_size itself
         return model.tile_size
     height, width = model.tile_size
     if wanted not in (None, model.tile_size):

@@ -77,7 +77,7 @@ class BoxIndex:
         if tree is None:
             boxes = np.concatenate(self._parts)
             self._parts = [boxes]
-            order = _tile_order(boxes)
+            order = tile_order(boxes)
             levels = [_nodes(boxes[order])]
             while len(levels[-1]) > _FANOUT:
                 levels.append(_nodes(levels[-1]))
@@ -95,7 +95,7 @@ def _touch(boxes: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     )
 
 
-def _tile_order(boxes: np.ndarray) -> np.ndarray:
+def tile_order(boxes: np.ndarray) -> np.ndarray:
     """Positions of boxes in an order in which neighbours follow each other, int32 ``[n]``."""
     count = len(boxes)
     slices = max(1, round((count / _FANOUT) ** 0.5))

@@ -14,6 +14,9 @@ from .classes import MAX_CLASS_VALUE, ClassEntry, ClassSchema, color_or_none, le
 #: Fields taken for the class where none is named, in any letter case.
 DEFAULT_FIELDS = ("value", "classvalue")
 
+#: The same for detected objects and what they are compared with.
+OBJECT_CLASS_FIELDS = ("classvalue", "value", "class_value")
+
 #: Text fields that may name the classes of a numeric one, in any letter case.
 NAME_FIELDS = ("classname", "class_name", "name")
 
@@ -38,8 +41,21 @@ class ClassColumn:
     field: str
 
 
-def choose_field(fields: Sequence[str], wanted: Optional[str], layer: str) -> str:
-    """The field that holds classes: the one named, else ``value`` or ``classvalue``, else none ("").
+def choose_field(
+    fields: Sequence[str],
+    wanted: Optional[str],
+    layer: str,
+    defaults: Sequence[str] = DEFAULT_FIELDS,
+    key: str = "CLASS_VALUE_FIELD",
+) -> str:
+    """The field that holds classes: the one named, else the first default there is, else none ("").
+
+    Args:
+        fields: Fields of the layer.
+        wanted: The field named by the user.
+        layer: The layer, for errors.
+        defaults: Names taken where none is given, in lower case; they match in any letter case.
+        key: Parameter that names the field, for errors.
 
     Raises:
         ParameterError: If the named field does not exist; it lists the fields there are.
@@ -51,8 +67,8 @@ def choose_field(fields: Sequence[str], wanted: Optional[str], layer: str) -> st
         if wanted.lower() in by_lower:
             return by_lower[wanted.lower()]
         there = f"Its fields are {', '.join(fields)}." if fields else "It has no fields at all."
-        raise ParameterError(f"{layer} has no field {wanted!r} (CLASS_VALUE_FIELD).", there)
-    return next((by_lower[name] for name in DEFAULT_FIELDS if name in by_lower), "")
+        raise ParameterError(f"{layer} has no field {wanted!r} ({key}).", there)
+    return next((by_lower[name] for name in defaults if name in by_lower), "")
 
 
 def class_column(

@@ -52,6 +52,7 @@ class LayerFile:
         fields: Names of its attribute fields.
         count: Features in it; -1 where only reading would tell.
         crs: None where the layer does not say.
+        fids: Numbers of the usable features ``[usable]``; known once all were read.
         usable: Which features have a usable geometry, bool ``[features]``; known once all were read.
         notes: What was repaired or left out, for the user; known once all were read.
 
@@ -74,7 +75,7 @@ class LayerFile:
         self.usable = np.empty(0, dtype=bool)
         self.notes: tuple[str, ...] = ()
         self._part = _PART if info.get("driver") in _READ_IN_PARTS else None
-        self._fids = np.empty(0, dtype=np.int64)
+        self.fids = np.empty(0, dtype=np.int64)
 
     def geometries(self, within: Optional[tuple[float, float, float, float]] = None) -> Iterator[np.ndarray]:
         """The usable geometries, valid and in two dimensions, in arrays.
@@ -89,7 +90,7 @@ class LayerFile:
         options = {"columns": [], "return_fids": True, "bbox": within, "max_features": self._part}
         while True:
             _, numbers, wkb, _ = self._read(pyogrio.raw.read, skip_features=start, **options)
-            geometries, usable, wrong = _usable(wkb)
+            geometries, usable, wrong = usable_geometries(wkb)
             flags.append(usable)
             fids.append(numbers[usable])
             repairs += wrong
@@ -97,7 +98,7 @@ class LayerFile:
             yield geometries
             if self._part is None or len(wkb) < self._part:
                 break
-        self.usable, self._fids = np.concatenate(flags), np.concatenate(fids)
+        self.usable, self.fids = np.concatenate(flags), np.concatenate(fids)
         missing = int((~self.usable).sum())
         if not self.usable.any():
             empty = f"has no usable geometry in its {missing} features" if missing else "is empty"
@@ -119,7 +120,7 @@ class LayerFile:
             pyogrio.raw.read, columns=[name], read_geometry=False, return_fids=True
         )
         order = np.argsort(fids, kind="stable")
-        return columns[0], order[np.searchsorted(fids, self._fids, sorter=order)]
+        return columns[0], order[np.searchsorted(fids, self.fids, sorter=order)]
 
     def _read(self, read: Callable[..., Any], **options: Any) -> Any:
         try:
@@ -170,8 +171,15 @@ def _crs(text: Optional[str], name: str) -> Optional[CRS]:
         ) from error
 
 
-def _usable(wkb: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Valid 2D geometries, which features they are, and how many were repaired."""
+def usable_geometries(wkb: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Valid, non-empty 2D geometries of features.
+
+    Args:
+        wkb: One well-known binary per feature ``[n]``; None where there is none.
+
+    Returns:
+        The geometries ``[usable]``, which features they are, bool ``[n]``, and how many were repaired.
+    """
     geometries = shapely.from_wkb(wkb, on_invalid="ignore")
     if shapely.has_z(geometries).any() or shapely.has_m(geometries).any():
         geometries = shapely.force_2d(geometries)
@@ -229,10 +237,11 @@ def way_to(
             "Assign the right coordinate system to the layer.",
         )
     source, target = layer.crs, grid.crs
-    return None if source == target else lambda geometries: _transformed(source, target, geometries)
+    return None if source == target else lambda geometries: transformed(source, target, geometries)
 
 
-def _transformed(source: CRS, target: CRS, geometries: np.ndarray) -> np.ndarray:
+def transformed(source: CRS, target: CRS, geometries: np.ndarray) -> np.ndarray:
+    """Geometries ``[n]`` of ``source`` in ``target``, vertex by vertex; empty where it cannot show them."""
     coordinates = shapely.get_coordinates(geometries)
     moved = np.column_stack(transform_points(source, target, coordinates[:, 0], coordinates[:, 1]))
     result = shapely.set_coordinates(geometries.copy(), moved)

@@ -1,12 +1,13 @@
 """Reads the JSON that model definitions are really written in.
 
-Published definitions carry byte-order marks, commas before a closing bracket, missing commas
+Published definitions carry byte-order marks, UTF-16, commas before a closing bracket, missing commas
 between lines, and Windows paths with single backslashes. What can be read one way only is read;
 anything else is refused with the line at fault. Standard library only.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from typing import Any
@@ -16,9 +17,49 @@ from ..errors import ModelDefinitionError
 # The parts of JSON text that are not strings are where commas may be mended.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
-# A value's end, a line break, and the quote that starts the next key: the comma was forgotten.
-_MISSING_COMMA = re.compile(r'(["}\]\del])([ \t]*\r?\n\s*")')
+# A value's end, a line break, and what starts the next key or object: the comma was forgotten.
+_MISSING_COMMA = re.compile(r'(["}\]\del])([ \t]*\r?\n\s*["{])')
 _ESCAPE = re.compile(r'\\(["\\/bfnrtu])?')
+
+
+_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?|[{}\[\]]')
+
+
+def decode_json_text(content: bytes, name: str) -> str:
+    """The text of a JSON file: UTF-8 or UTF-16, with or without a byte-order mark.
+
+    Raises:
+        ModelDefinitionError: If it is neither.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif content[:1] == b"\0":
+        encoding = "utf-16-be"
+    elif content[1:2] == b"\0":
+        encoding = "utf-16-le"
+    else:
+        encoding = "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ModelDefinitionError(
+            f"{name} cannot be read as text ({error}).",
+            "Give an .emd file saved as UTF-8, or a package.",
+        ) from error
+
+
+def line_of_key(text: str, key: str) -> int:
+    """The line, from 1, on which the outermost object has ``key``; 0 where it has not."""
+    depth = 0
+    for match in _TOKEN.finditer(text):
+        mark = match.group()
+        if mark in "{[":
+            depth += 1
+        elif mark in "}]":
+            depth -= 1
+        elif depth == 1 and match.group(2) and match.group(1) == key:
+            return text.count("\n", 0, match.start()) + 1
+    return 0
 
 
 def read_json_object(text: str, name: str) -> dict[str, Any]:
@@ -32,11 +73,11 @@ def read_json_object(text: str, name: str) -> dict[str, Any]:
         ModelDefinitionError: Naming the line that cannot be read.
     """
     text = text.lstrip("\ufeff")
-    for candidate in (text, _mend(text)):
+    for repair in (str, _mend):
         try:
-            content = json.loads(candidate)
+            content = json.loads(repair(text))
             break
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             problem = error
     else:
         line = getattr(problem, "lineno", 1)

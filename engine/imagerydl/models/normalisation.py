@@ -21,10 +21,12 @@ class Normalisation:
     Attributes:
         subtract: One number per band, in raw pixel values.
         divide: One number per band, never 0.
+        is_precise: Whether it is computed in double precision, for networks trained on such input.
     """
 
     subtract: tuple[float, ...]
     divide: tuple[float, ...]
+    is_precise: bool = False
 
     def __post_init__(self) -> None:
         if len(self.subtract) != len(self.divide):
@@ -50,16 +52,19 @@ class Normalisation:
         import numpy as np
 
         shape = (self.bands, 1, 1)
-        # In float32 throughout: the same pixel gives the same input in every tile and batch.
-        subtract = np.asarray(self.subtract, np.float32).reshape(shape)
-        divide = np.asarray(self.divide, np.float32).reshape(shape)
+        # In one type throughout: the same pixel gives the same input in every tile and batch.
+        kind = np.float64 if self.is_precise else np.float32
+        subtract = np.asarray(self.subtract, kind).reshape(shape)
+        divide = np.asarray(self.divide, kind).reshape(shape)
+        if self.is_precise:
+            target[...] = (data - subtract) / divide
+            return
         if subtract.any():
             target[...] = data
             target -= subtract
             data = target
-        np.divide(
-            data, divide, out=target, dtype=np.float32, casting="same_kind" if data is target else "unsafe"
-        )
+        # "unsafe" is what astype does, too: values come in any type.
+        np.divide(data, divide, out=target, dtype=np.float32, casting="unsafe")
 
     @classmethod
     def from_byte_range(cls, bands: int) -> Normalisation:
@@ -94,7 +99,7 @@ class Normalisation:
             span = (high - low) or 1.0
             subtract.append(low + mean * span)
             divide.append((std or 1.0) * span)
-        return cls(tuple(subtract), tuple(divide))
+        return cls(tuple(subtract), tuple(divide), is_precise=True)
 
     def to_json(self) -> dict[str, list[float]]:
         """The value of the ``Normalization`` key of our own definitions."""

@@ -36,20 +36,11 @@ _ELEMENT_TYPES = {
 
 #: Operators that move or resize numbers and leave their meaning.
 _PASSING = frozenset(
-    [
-        "Cast",
-        "Clip",
-        "Identity",
-        "Reshape",
-        "Resize",
-        "Slice",
-        "Squeeze",
-        "Transpose",
-        "Unsqueeze",
-        "Upsample",
-        "DequantizeLinear",
-        "QuantizeLinear",
-    ]
+    {
+        *("Cast", "Clip", "Identity", "DequantizeLinear", "QuantizeLinear"),
+        *("Reshape", "Squeeze", "Transpose", "Unsqueeze"),
+        *("Resize", "Slice", "Upsample"),
+    }
 )
 
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5

@@ -15,6 +15,9 @@ TOOL_IDS = (
     "exporttrainingdata",
     "trainmodel",
     "classifypixels",
+    "nonmaximumsuppression",
+    "computeaccuracyobjectdetection",
+    "computeaccuracypixelclassification",
     "setupruntime",
     "checkruntime",
 )

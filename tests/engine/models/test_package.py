@@ -69,3 +69,92 @@ def test_a_damaged_package_is_named(tmp_path):
     (tmp_path / "m.dlpk").write_bytes(b"PK\x03\x04 nothing more")
     with pytest.raises(ModelDefinitionError, match=r"m\.dlpk is not a readable package"):
         package.unpack_package(tmp_path / "m.dlpk", tmp_path / "cache")
+
+
+TWO = [("town.emd", "{}"), ("forest/trees.emd", "{}")]
+
+
+@pytest.mark.parametrize(
+    ("model", "found"), [("town", "town.emd"), ("Trees.emd", "trees.emd"), ("forest/trees", "trees.emd")]
+)
+def test_one_of_several_models_is_chosen_by_name(tmp_path, model, found):
+    """W27: several models in one package."""
+    archive = make(tmp_path / "m.dlpk", TWO)
+    assert package.unpack_package(archive, tmp_path / "cache", model).name == found
+
+
+@pytest.mark.parametrize("model", ["", "sea"])
+def test_the_models_to_choose_from_are_listed(tmp_path, model):
+    """W27."""
+    with pytest.raises(ModelDefinitionError, match="forest/trees, town") as told:
+        package.unpack_package(make(tmp_path / "m.dlpk", TWO), tmp_path / "cache", model)
+    assert "m.dlpk|model=forest/trees" in told.value.fix
+
+
+def test_a_seven_zip_archive_is_refused_with_advice(tmp_path):
+    (tmp_path / "m.dlpk").write_bytes(b"7z\xbc\xaf\x27\x1c\0\4rest")
+    (tmp_path / "m.bin").write_bytes(b"7z\xbc\xaf\x27\x1c\0\4rest")
+    assert package.is_package(tmp_path / "m.bin")
+    with pytest.raises(ModelDefinitionError, match=r"7-Zip.*zip the files again"):
+        package.unpack_package(tmp_path / "m.dlpk", tmp_path / "cache")
+
+
+def patched(path, change):
+    """The archive at ``path`` with each central directory entry changed in place."""
+    content = bytearray(path.read_bytes())
+    start = content.find(b"PK\x01\x02")
+    while start >= 0:
+        change(content, start)
+        start = content.find(b"PK\x01\x02", start + 4)
+    path.write_bytes(content)
+    return path
+
+
+def test_encrypted_files_are_refused(tmp_path):
+    def encrypt(content, start):
+        content[start + 8] |= 1
+
+    archive = patched(make(tmp_path / "m.dlpk", [("m.emd", "{}")]), encrypt)
+    with pytest.raises(ModelDefinitionError, match=r"m\.emd' is encrypted"):
+        package.unpack_package(archive, tmp_path / "cache")
+
+
+def test_a_member_that_lies_about_its_size_gives_no_more_than_it_says(tmp_path):
+    def lie(content, start):
+        content[start + 24 : start + 28] = (10).to_bytes(4, "little")
+
+    archive = patched(make(tmp_path / "m.dlpk", [("m.emd", b"\0" * 5_000_000)]), lie)
+    with pytest.raises(ModelDefinitionError, match=r"m\.dlpk"):
+        package.unpack_package(archive, tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_files_that_share_their_bytes_are_refused(tmp_path):
+    def overlap(content, start):
+        content[start + 42 : start + 46] = (0).to_bytes(4, "little")
+
+    noise = bytes(range(256)) * 40
+    with zipfile.ZipFile(tmp_path / "m.dlpk", "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("m.emd", noise)
+        archive.writestr("n.pth", noise)
+    with pytest.raises(ModelDefinitionError, match=r"m\.dlpk"):
+        package.unpack_package(patched(tmp_path / "m.dlpk", overlap), tmp_path / "cache")
+
+
+def test_too_many_files_and_a_file_in_place_of_a_folder_are_refused(tmp_path, monkeypatch):
+    both = make(tmp_path / "both.dlpk", [("m.emd", "{}"), ("a", "x"), ("a/b", "y")])
+    with pytest.raises(ModelDefinitionError, match="not a readable package"):
+        package.unpack_package(both, tmp_path / "cache")
+    monkeypatch.setattr(package, "MAX_MEMBERS", 2)
+    many = make(tmp_path / "many.dlpk", [(f"{n}.emd", "{}") for n in range(3)])
+    with pytest.raises(ModelDefinitionError, match="holds 3 files"):
+        package.unpack_package(many, tmp_path / "cache")
+
+
+def test_a_damaged_stream_is_named(tmp_path):
+    archive = make(tmp_path / "m.dlpk", [("m.emd", "words " * 500)])
+    content = bytearray(archive.read_bytes())
+    content[40:60] = b"\xff" * 20
+    archive.write_bytes(content)
+    with pytest.raises(ModelDefinitionError, match=r"m\.dlpk is not a readable package"):
+        package.unpack_package(archive, tmp_path / "cache")

@@ -91,3 +91,23 @@ class DetectionModel:
 
     def close(self) -> None:
         """Release what it holds."""
+
+
+def outlines(masks: np.ndarray) -> np.ndarray:
+    """Masks over a tile as polygons in its pixels.
+
+    Args:
+        masks: ``[n, h, w]``, True where the object is.
+
+    Returns:
+        ``[n]`` of shapely polygons, of several parts where the mask has them; empty for an empty mask.
+    """
+    import shapely
+    from rasterio.features import shapes
+
+    found = np.empty(len(masks), dtype=object)
+    for number, mask in enumerate(masks):
+        parts = [part for part, _ in shapes(mask.astype(np.uint8), mask=mask)]
+        polygons = [shapely.geometry.shape(part) for part in parts]
+        found[number] = shapely.union_all(polygons) if polygons else shapely.Polygon()
+    return found

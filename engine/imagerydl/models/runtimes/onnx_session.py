@@ -23,6 +23,8 @@ def open_session(path: Path, device: Device, threads: Optional[int]) -> tuple[An
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = count
     options.inter_op_num_threads = 1
+    # Threads that wait by spinning take the processor from those that read and write beside the model.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # what goes wrong is raised, too
     providers: list[Any] = ["CPUExecutionProvider"]
     if device.kind == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():

@@ -83,6 +83,8 @@ class PixelModel:
         margin: Pixels along each border of a tile for which it gives nothing.
         blends: Whether neighbouring tiles overlap by the padding and are blended; otherwise the padding
             is cut off and tiles touch.
+        pads_itself: Whether :attr:`margin` is the padding that was asked for; otherwise the padding is the
+            pipeline's to add.
         class_values: Class value of each output channel, where the model knows better than the
             definition.
         never: Output channels that must not win.
@@ -111,6 +113,7 @@ class PixelModel:
     tile_size: Optional[tuple[int, int]] = None
     margin: int = 0
     blends: bool = True
+    pads_itself: bool = False
     class_values: Optional[tuple[int, ...]] = None
     never: frozenset[int] = frozenset()
     pixel_type: str = ""

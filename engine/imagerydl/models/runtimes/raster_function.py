@@ -68,6 +68,7 @@ class RasterFunctionModel(PixelModel):
     outputs = 1
     gives = Gives.VALUES
     blends = False
+    pads_itself = True
     wants_positions = True
 
     def __init__(self, definition: ModelDefinition, options: RunOptions) -> None:

@@ -64,7 +64,7 @@ def test_a_built_in_function_without_counterpart_is_named(make_model, function, 
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"Framework": "CNTK", "ModelConfiguration": "FasterRCNN"}, "needs CNTK"),
+        ({"Framework": "CNTK", "ModelConfiguration": "FasterRCNN"}, "CNTK"),
         ({"Framework": "Keras", "ModelConfiguration": {"Name": "MaskRCNN"}}, "Mask R-CNN package"),
         ({"Framework": "PyTorch", "ModelConfiguration": "FastaiSSD"}, "fastai library"),
     ],
@@ -83,8 +83,8 @@ def test_published_definitions_find_their_runtime_or_a_reason(tmp_path):
     if not SAMPLES.is_dir():
         pytest.skip(f"no published definitions in {SAMPLES}")
     expected = {
-        "azure_pixel_level_land_classification": "needs CNTK",
-        "cntk_fasterrcnn_coconut_tree": "needs CNTK",
+        "azure_pixel_level_land_classification": "CNTK",
+        "cntk_fasterrcnn_coconut_tree": "CNTK",
         "mask_rcnn": "Mask R-CNN package",
         "pytorch_fastai_ssd": "fastai library",
         "tensorflow_deeplab_landclassification": "tensorflow",
@@ -100,8 +100,8 @@ def test_published_definitions_find_their_runtime_or_a_reason(tmp_path):
         raw = read_json_object(path.read_text(encoding="utf-8-sig"), path.name)
         file = tmp_path / Path(raw["ModelFile"].replace("\\", "/")).name
         file.touch()
-        definition = parse_definition(raw, tmp_path, path.name)
         try:
+            definition = parse_definition(raw, tmp_path, path.name)
             said = runtime_name(definition, choose_device("CPU"))
         except ModelDefinitionError as error:
             said = str(error)

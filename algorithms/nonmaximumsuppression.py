@@ -1,0 +1,10 @@
+"""Non Maximum Suppression in QGIS."""
+
+from ..engine.imagerydl.tools.nonmaximumsuppression import TOOL
+from ..processing_provider.algorithm import ToolAlgorithm
+
+
+class Algorithm(ToolAlgorithm):
+    """The tool as it is."""
+
+    tool = TOOL

@@ -1,0 +1,1 @@
+"""How good a result is: objects against objects, class rasters against reference."""

@@ -1,0 +1,5 @@
+"""Class rasters to polygons, strip by strip."""
+
+from .writing import write_polygons
+
+__all__ = ["write_polygons"]

@@ -1,0 +1,1 @@
+"""Docks, dialogs and parameter widgets; never numerics, never the engine's libraries."""
