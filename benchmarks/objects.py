@@ -109,7 +109,7 @@ def bench_kinds(folder: Path, output: Path) -> Iterable[tuple[str, float, float]
     write_chips(output / "chips", pieces, CELLS, "Labeled_Tiles")
     model = train(output, "FEATURE_CLASSIFIER", BATCH_SIZE=16, MAX_EPOCHS=4)
     definition = load_definition(model)
-    classifier = own_chip_classification.open_model(definition, RunOptions(choose_device("CPU")))
+    classifier = own_chip_classification.open_chip_classifier(definition, RunOptions(choose_device("CPU")))
     truth, found = [], []
     for picture in held_out:
         for piece in cut_out(picture):
@@ -185,7 +185,7 @@ def detect(model: str, pictures: Sequence[Picture]) -> DetectionScores:
     """Run a detector over whole images, each as one tile."""
     definition = load_definition(model)
     options = RunOptions(choose_device("CPU"), arguments={"threshold": str(LOWEST)})
-    detector = own_detection.open_model(definition, options)
+    detector = own_detection.open_detection_model(definition, options)
     truths, found = [], []
     for picture in pictures:
         batch = definition.normalisation.apply(picture.pixels[None])

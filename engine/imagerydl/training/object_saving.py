@@ -7,20 +7,25 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from ..events import Reporter
 from ..models.architectures.registry import traits
 from ..models.definition import write_definition
 from ..models.package import write_package
+from .detector_onnx import write_detector_onnx
 from .history import write_log
 from .object_data import ObjectData
 from .object_evaluation import ObjectEvaluation, ObjectSample
 from .object_figures import draw_measures, draw_object_confusion, draw_object_samples, draw_precision_recall
 from .report import cards, class_table, epoch_table, fact_rows, number, page, save_figures
 from .saving import CHARACTERISTICS, LOG_FILE, REPORT_FILE, Trained, common_definition, write_weights
+
+#: Chips on which the ONNX form is compared with the original.
+_COMPARED = 3
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,12 @@ class TrainedDetector(Trained):
     samples: list[ObjectSample]
     worst: list[ObjectSample]
 
+    @property
+    def normalised(self) -> np.ndarray:
+        """The first chips to show as the network takes them."""
+        images = np.stack([sample.image for sample in self.samples[:_COMPARED]])
+        return self.start.input_range.normalisation.apply(images)
+
 
 def write_detector(model: TrainedDetector, folder: Path, reporter: Reporter) -> None:
     """Write everything into ``folder``; files carry the name of the model."""
@@ -45,7 +56,8 @@ def write_detector(model: TrainedDetector, folder: Path, reporter: Reporter) -> 
     name = model.settings.name
     weights, definition = folder / f"{name}.safetensors", folder / f"{name}.emd"
     write_weights(model.start.network, weights)
-    write_definition(_definition(model, weights), definition)
+    onnx = write_detector_onnx(model.start.network, model.normalised, folder / f"{name}.onnx", reporter)
+    write_definition(_definition(model, weights, onnx), definition)
     write_log(model.rows, folder / LOG_FILE)
     pictures = save_figures(_figures(model), folder / CHARACTERISTICS)
     (folder / REPORT_FILE).write_text(page(name, _body(model, pictures)), encoding="utf-8")
@@ -54,7 +66,7 @@ def write_detector(model: TrainedDetector, folder: Path, reporter: Reporter) -> 
     )
 
 
-def _definition(model: TrainedDetector, weights: Path) -> dict[str, Any]:
+def _definition(model: TrainedDetector, weights: Path, onnx: Optional[Path]) -> dict[str, Any]:
     scores, names = model.evaluation.scores, model.data.class_names
     kind = "InstanceDetection" if traits(model.settings.model_type).gives_masks else "ObjectDetection"
     precisions = {name: _rounded(value) for name, value in zip(names, scores.ap50)}
@@ -63,7 +75,7 @@ def _definition(model: TrainedDetector, weights: Path) -> dict[str, Any]:
         for name, result in zip(names, scores.classes)
     }
     return {
-        **common_definition(model, kind, weights, None, _description(model)),
+        **common_definition(model, kind, weights, onnx, _description(model)),
         "Threshold": model.evaluation.threshold,
         "average_precision_score": precisions,
         "mean_average_precision": {

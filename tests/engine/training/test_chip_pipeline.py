@@ -35,7 +35,7 @@ def train(values, listener, **changes):
 
 def open_classifier(result):
     definition = load_definition(result["OUT_MODEL_PACKAGE"])
-    model = own_chip_classification.open_model(definition, RunOptions(choose_device("CPU")))
+    model = own_chip_classification.open_chip_classifier(definition, RunOptions(choose_device("CPU")))
 
     def classify(*images):
         batch = definition.normalisation.apply(np.stack(images))

@@ -17,7 +17,7 @@ from .protocol import ModelInput
 PACKAGES = {"torch": "torch", "safetensors": "safetensors"}
 
 
-def open_model(definition: ModelDefinition, options: RunOptions) -> ChipClassifier:
+def open_chip_classifier(definition: ModelDefinition, options: RunOptions) -> ChipClassifier:
     """Open a classifier of chips that was trained here; see :mod:`.opening`."""
     return OwnChipClassifier(definition, options)
 

@@ -24,7 +24,7 @@ _INSIDE = 0.5
 _THRESHOLD, _OVERLAP = 0.5, 0.5
 
 
-def open_model(definition: ModelDefinition, options: RunOptions) -> DetectionModel:
+def open_detection_model(definition: ModelDefinition, options: RunOptions) -> DetectionModel:
     """Open a detector that was trained here; see :mod:`.opening`."""
     return OwnDetectionModel(definition, options)
 
