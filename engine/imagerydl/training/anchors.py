@@ -16,6 +16,9 @@ _KEPT = 18.0
 #: Objects smaller than this are looked for on a map 4 times smaller than the image, others on one 8 times.
 _SMALL = 32.0
 
+#: Ratios closer than this are one anchor.
+_ALIKE = 1.15
+
 _SHRINKS = (4, 2, 1)
 _LEVELS = 4
 _ROUNDS = 50
@@ -58,7 +61,7 @@ def fit_levels(
     else:
         centres = cluster(lengths, 2 * len(strides))
         sizes = [list(pair) for pair in zip(centres[::2], centres[1::2])]
-    ratios = list(settings.ratios) or cluster(sides[:, 1] / sides[:, 0], 3)
+    ratios = list(settings.ratios) or _apart(cluster(sides[:, 1] / sides[:, 0], 3))
     return {
         "shrink": shrink,
         "strides": strides,
@@ -88,6 +91,15 @@ def cluster(values: np.ndarray, count: int) -> list[float]:
     for number in range(1, count):
         centres[number] = max(centres[number], centres[number - 1] + 0.02)
     return np.exp(centres).tolist()
+
+
+def _apart(ratios: Sequence[float]) -> list[float]:
+    """The ratios without those that are nearly another one."""
+    kept: list[float] = []
+    for ratio in ratios:
+        if not kept or ratio > _ALIKE * kept[-1]:
+            kept.append(ratio)
+    return kept
 
 
 def _stride(side: float, cells: int, pixels: int) -> int:

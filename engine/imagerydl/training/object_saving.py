@@ -61,9 +61,8 @@ def write_detector(model: TrainedDetector, folder: Path, reporter: Reporter) -> 
     write_log(model.rows, folder / LOG_FILE)
     pictures = save_figures(_figures(model), folder / CHARACTERISTICS)
     (folder / REPORT_FILE).write_text(page(name, _body(model, pictures)), encoding="utf-8")
-    write_package(
-        [definition, weights, folder / REPORT_FILE, folder / CHARACTERISTICS], folder / f"{name}.dlpk"
-    )
+    members = [definition, weights, *([onnx] if onnx else []), folder / REPORT_FILE, folder / CHARACTERISTICS]
+    write_package(members, folder / f"{name}.dlpk")
 
 
 def _definition(model: TrainedDetector, weights: Path, onnx: Optional[Path]) -> dict[str, Any]:

@@ -30,7 +30,9 @@ def test_sizes_that_are_all_alike_still_give_anchors_of_their_own():
 
 
 def test_small_objects_are_looked_for_on_fine_maps():
-    assert fitted([(20, 22)] * 4) == {**fitted([(20, 22)] * 4), "shrink": 1, "strides": [4, 8, 16, 32]}
+    small, large = fitted([(20, 22)] * 4), fitted([(34, 34)] * 4)
+    assert (small["shrink"], small["strides"]) == (1, [4, 8, 16, 32])
+    assert (large["shrink"], large["strides"]) == (1, [8, 16, 32, 64])
 
 
 def test_imagery_of_large_objects_is_shrunk_as_far_as_the_smallest_kind_allows():
@@ -56,3 +58,9 @@ def test_a_grid_no_level_has_is_refused(cells):
     with pytest.raises(ParameterError, match=str(cells)) as caught:
         fitted([(20, 20)] * 4, grids=(cells,))
     assert "from 4 to 64" in caught.value.fix
+
+
+def test_objects_of_one_shape_have_one_ratio_and_others_several():
+    assert fitted([(20, 20), (30, 30), (25, 25)])["ratios"] == [1.0]
+    ratios = fitted([(20, 40)] * 3 + [(40, 20)] * 3)["ratios"]
+    assert (ratios[0], ratios[-1]) == (0.5, 2.0)
