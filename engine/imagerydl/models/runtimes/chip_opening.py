@@ -1,6 +1,6 @@
 """Which runtime runs a classifier of whole chips here.
 
-A runtime is a module beside this one like those of :mod:`.opening`, which opens a
+A runtime is a module beside this one like those of :mod:`.opening`; its ``open_chip_classifier`` gives a
 :class:`.chip_classification.ChipClassifier`.
 """
 
@@ -18,8 +18,6 @@ from .opening import ready_runtime, run_options
 
 #: What definitions call models that classify whole objects.
 CLASSIFIER_TYPE = "ObjectClassification"
-
-_ARCGIS_LEARN = "arcgis_learn"
 
 
 def open_chip_classifier(
@@ -49,11 +47,8 @@ def open_chip_classifier(
         ModelError: If the model does not load.
     """
     options = run_options(device, threads, "FLOAT32", arguments, consent, reporter)
-    name = chip_runtime(definition)
-    runtime = ready_runtime(name, definition.name)
-    # A runtime for several kinds of models opens each by its own name.
-    opened = runtime.open_chip_classifier if name == _ARCGIS_LEARN else runtime.open_model
-    return opened(definition, options)
+    runtime = ready_runtime(chip_runtime(definition), definition.name)
+    return runtime.open_chip_classifier(definition, options)
 
 
 def chip_runtime(definition: ModelDefinition) -> str:
@@ -64,7 +59,7 @@ def chip_runtime(definition: ModelDefinition) -> str:
     """
     function = definition.inference_function
     if definition.is_arcgis_learn and (not function or is_written_by_arcgis_learn(function)):
-        return _ARCGIS_LEARN
+        return "arcgis_learn"
     if function:
         return "raster_function_chips"
     if definition.is_own:

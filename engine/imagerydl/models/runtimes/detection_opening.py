@@ -1,6 +1,6 @@
 """Which runtime runs a detector here.
 
-A runtime is a module beside this one like those of :mod:`.opening`, which opens a
+A runtime is a module beside this one like those of :mod:`.opening`; its ``open_detection_model`` gives a
 :class:`.detection.DetectionModel`.
 """
 
@@ -20,8 +20,6 @@ from .opening import ready_runtime, run_options
 
 #: What definitions call models that find objects.
 DETECTOR_TYPES = ("ObjectDetection", "InstanceDetection")
-
-_ARCGIS_LEARN = "arcgis_learn"
 
 
 def open_detection_model(
@@ -51,11 +49,8 @@ def open_detection_model(
         ModelError: If the model does not load.
     """
     options = run_options(device, threads, "FLOAT32", arguments, consent, reporter)
-    name = detection_runtime(definition)
-    runtime = ready_runtime(name, definition.name)
-    # A runtime for several kinds of models opens each by its own name.
-    opened = runtime.open_detection_model if name == _ARCGIS_LEARN else runtime.open_model
-    return opened(definition, options)
+    runtime = ready_runtime(detection_runtime(definition), definition.name)
+    return runtime.open_detection_model(definition, options)
 
 
 def detection_arguments(definition: ModelDefinition, consent: bool = False) -> tuple[ModelArgument, ...]:
@@ -80,7 +75,7 @@ def detection_runtime(definition: ModelDefinition) -> str:
     """
     function = definition.inference_function
     if definition.is_arcgis_learn and (not function or is_written_by_arcgis_learn(function)):
-        return _ARCGIS_LEARN
+        return "arcgis_learn"
     if function:
         return "raster_function_detection"
     if definition.is_own:

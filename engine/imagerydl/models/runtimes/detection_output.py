@@ -15,8 +15,8 @@ import shapely
 
 from ...errors import ModelError
 from .box_suppression import class_nms
-from .detection import Detections
-from .mask_outlines import outlines_of, prototype_outlines
+from .detection import Detections, outlines
+from .mask_outlines import prototype_outlines
 
 #: Pixels of the tile a cell of each of a YOLO's grids stands for.
 _STRIDES = (8, 16, 32)
@@ -157,8 +157,7 @@ class _Reader:
             )
             if masks is None or not len(found):
                 return _suppressed(found, limits)
-            shapes, there = outlines_of(arrays[masks][kept][:, 0] >= 0.5)
-            return _suppressed(_shaped(found, shapes, there), limits)
+            return _suppressed(_shaped(found, outlines(arrays[masks][kept][:, 0] >= 0.5)), limits)
 
         return DetectionOutput("torchvision", self._classes, decode, per_tile=True)
 
@@ -307,8 +306,8 @@ def _with_masks(
     """Detections with the outlines of masks mixed from prototypes, where there are any."""
     if prototypes is None or not len(found):
         return found
-    shapes, there = prototype_outlines(arrays[prototypes[0]], numbers[:, : prototypes[1]], found.boxes, tile)
-    return _shaped(found, shapes, there)
+    shapes = prototype_outlines(arrays[prototypes[0]], numbers[:, : prototypes[1]], found.boxes, tile)
+    return _shaped(found, shapes)
 
 
 def _cells(tile: tuple[int, int]) -> int:
@@ -354,8 +353,9 @@ def _suppressed(found: Detections, limits: Limits) -> Detections:
     return Detections(found.boxes[kept], found.scores[kept], found.classes[kept], shapes)
 
 
-def _shaped(found: Detections, shapes: np.ndarray, there: np.ndarray) -> Detections:
+def _shaped(found: Detections, shapes: np.ndarray) -> Detections:
     """Detections with outlines, without those whose mask is empty; boxes are those of the outlines."""
+    there = ~shapely.is_empty(shapes)
     boxes = shapely.bounds(shapes).reshape(-1, 4).astype(np.float32)
     return Detections(boxes[there], found.scores[there], found.classes[there], shapes[there])
 

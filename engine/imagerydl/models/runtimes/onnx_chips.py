@@ -17,7 +17,7 @@ from .options import RunOptions
 PACKAGES = {"onnxruntime": "onnxruntime"}
 
 
-def open_model(definition: ModelDefinition, options: RunOptions) -> ChipClassifier:
+def open_chip_classifier(definition: ModelDefinition, options: RunOptions) -> ChipClassifier:
     """Open the ONNX form of a classifier; see :mod:`.chip_opening`."""
     return OnnxChipClassifier(definition, options)
 

@@ -30,7 +30,7 @@ _GRID = 32
 _GREY = 114.0
 
 
-def open_model(definition: ModelDefinition, options: RunOptions) -> DetectionModel:
+def open_detection_model(definition: ModelDefinition, options: RunOptions) -> DetectionModel:
     """Open the ONNX form of a detector; see :mod:`.detection_opening`."""
     return OnnxDetectionModel(definition, options)
 

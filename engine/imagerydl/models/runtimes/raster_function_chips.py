@@ -24,12 +24,12 @@ from .raster_function import (
     read_parameters,
 )
 
-__all__ = ["PACKAGES", "foreign_code", "model_arguments", "open_model"]
+__all__ = ["PACKAGES", "foreign_code", "model_arguments", "open_chip_classifier"]
 
 _CPU = -1
 
 
-def open_model(definition: ModelDefinition, options: RunOptions) -> ChipClassifier:
+def open_chip_classifier(definition: ModelDefinition, options: RunOptions) -> ChipClassifier:
     """Load a raster function; see :mod:`.chip_opening`."""
     ensure_trusted(function_code(definition), options.consent)
     return RasterFunctionClassifier(definition, options)

@@ -26,7 +26,7 @@ from .raster_function import (
     read_parameters,
 )
 
-__all__ = ["PACKAGES", "foreign_code", "model_arguments", "open_model"]
+__all__ = ["PACKAGES", "foreign_code", "model_arguments", "open_detection_model"]
 
 _CPU = -1
 
@@ -34,7 +34,7 @@ _CPU = -1
 _POLYGON = 4
 
 
-def open_model(definition: ModelDefinition, options: RunOptions) -> DetectionModel:
+def open_detection_model(definition: ModelDefinition, options: RunOptions) -> DetectionModel:
     """Load a raster function; see :mod:`.detection_opening`."""
     ensure_trusted(function_code(definition), options.consent)
     return RasterFunctionDetector(definition, options)
