@@ -12,7 +12,7 @@ QGIS_PROCESS ?= $(shell command -v qgis_process.bin || command -v qgis_process)
 export QGIS_PROCESS
 # Options of "Set up runtime", for example SETUP="--hardware CUDA" or SETUP="--wheel-folder wheels".
 SETUP ?=
-# A folder of real imagery for demo and bench-dubai.
+# A folder of real imagery for demo, bench-dubai and bench-objects.
 DATA ?=
 
 # Paths stay relative, so that a checkout may lie in a folder with blanks in its name.
@@ -29,7 +29,7 @@ OFFSCREEN := $(SANDBOX) QT_QPA_PLATFORM=offscreen
 pinned = $(foreach package,$(1),$(shell sed -nE 's/.*"($(package)==[^"]+)".*/\1/p' pyproject.toml))
 
 .PHONY: help setup system dev demo test test-engine test-frameworks test-qgis lint format docs screenshots bench \
-	bench-dubai package clean
+	bench-dubai bench-objects package clean
 
 help: ## this list
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  \1\t\2/p' Makefile | expand -t 16
@@ -129,6 +129,9 @@ bench: build/runtime.stamp dev ## ratios: training and export against bare loops
 
 bench-dubai: build/runtime.stamp dev ## the article's protocol; DATA=../shared/data/seg_dubai_mbrsc
 	$(OFFSCREEN) $(RUNTIME) benchmarks/dubai.py --data "$(DATA)"
+
+bench-objects: build/runtime.stamp dev ## detectors and classifiers on real imagery; DATA=../shared/data [ONLY=cars]
+	$(OFFSCREEN) $(RUNTIME) benchmarks/objects.py --data "$(DATA)" $(if $(ONLY),--only $(ONLY))
 
 package: ## the plugin as a zip in build/, from what is committed
 	"$(PYTHON)" .ci/package.py

@@ -15,6 +15,8 @@ TOOL_IDS = (
     "exporttrainingdata",
     "trainmodel",
     "classifypixels",
+    "detectobjects",
+    "classifyobjects",
     "nonmaximumsuppression",
     "computeaccuracyobjectdetection",
     "computeaccuracypixelclassification",

@@ -1,4 +1,4 @@
-"""Train Deep Learning Model: from exported chips to a model that classifies pixels."""
+"""Train Deep Learning Model: from exported chips to a model of pixels, objects or whole chips."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..models.architectures.registry import MODEL_TYPES
 from ..tool import Kind, Param, Result, Tool
-from ..training.settings import AUGMENTATIONS, MONITORS, WEIGHT_SCHEMES, TrainingSettings
+from ..training.settings import AUGMENTATIONS, AUTO, MONITORS, WEIGHT_SCHEMES, TrainingSettings
 
 if TYPE_CHECKING:
     from ..events import Reporter
@@ -19,8 +19,8 @@ def _check(values: Mapping[str, Any]) -> None:
 
 
 def run(job: Job, reporter: Reporter) -> dict[str, Any]:
-    """Train; see :func:`imagerydl.training.pipeline.train`."""
-    from ..training.pipeline import train
+    """Train; see :func:`imagerydl.training.tasks.train`."""
+    from ..training.tasks import train
 
     return train(TrainingSettings.from_values(job.values), reporter)
 
@@ -31,9 +31,11 @@ _REQUIRED = (
         Kind.FOLDERS,
         "Training folders",
         (
-            "One or several folders written by Export Training Data (here or in ArcGIS) in the format "
-            "Classified_Tiles. Several folders must have the same format, number of bands and tile "
-            "size; their classes are joined by value."
+            "One or several folders written by Export Training Data (here or in ArcGIS). Pixels are "
+            "learnt from Classified_Tiles; objects from PASCAL_VOC_rectangles, KITTI_rectangles, COCO, "
+            "YOLO and RCNN_Masks; classes of whole chips from Labeled_Tiles, MultiLabeled_Tiles and "
+            "Imagenet. Several folders must have the same format, number of bands and tile size; their "
+            "classes are joined by value."
         ),
     ),
     Param(
@@ -60,9 +62,13 @@ _MAIN = (
         "MODEL_TYPE",
         Kind.CHOICE,
         "Model type",
-        "The kind of network. UNET classifies every pixel.",
-        default=MODEL_TYPES[0],
-        choices=MODEL_TYPES,
+        (
+            "The kind of network. AUTO: by the format of the chips: UNET, FCOS, MASKRCNN for outlines, "
+            "FEATURE_CLASSIFIER for whole chips. Pixels: UNET, UNETPLUSPLUS, DEEPLAB, PSPNET, FPN, "
+            "SEGFORMER. Objects: FCOS, RETINANET, SSD (the quickest), FASTERRCNN, MASKRCNN (outlines)."
+        ),
+        default=AUTO,
+        choices=(AUTO, *MODEL_TYPES),
     ),
     Param(
         "BATCH_SIZE",
@@ -81,10 +87,12 @@ _MAIN = (
         Kind.TEXT,
         "Backbone",
         (
-            "NONE is a plain U-Net, small and quick. Or the name of a backbone: resnet34, RESNET50, "
-            "mobilenet_v2, efficientnet-b0, timm:convnext_tiny and many more. Backbones start from "
-            "random weights unless BACKBONE_WEIGHTS is given: nothing is ever downloaded. Empty: that "
-            "of PRETRAINED_MODEL, or NONE."
+            "NONE is a small network of its own, quick and made to start from random weights: a plain "
+            "U-Net for UNET, a narrow ResNet for objects and whole chips. Or the name of a backbone: "
+            "resnet34, RESNET50, mobilenet_v2, efficientnet-b0, timm:convnext_tiny and many more. "
+            "Backbones start from random weights unless BACKBONE_WEIGHTS is given: nothing is ever "
+            "downloaded. Empty: that of PRETRAINED_MODEL, else NONE, and resnet34 for the model types of "
+            "pixels other than UNET."
         ),
         optional=True,
     ),
@@ -116,8 +124,8 @@ _MAIN = (
         (
             "Stop when the monitored measure has not improved for 5 epochs (the argument patience) in the "
             "second half of the epochs: before that the learning rate is high and measures jump. "
-            "Otherwise all epochs are trained. Either way the epoch with the best validation accuracy "
-            "is kept."
+            "Otherwise all epochs are trained. Either way the best epoch is kept: by validation accuracy, "
+            "for objects by mean average precision."
         ),
         default=True,
         words=("STOP_TRAINING", "CONTINUE_TRAINING"),
@@ -144,8 +152,9 @@ _ADVANCED = (
         Kind.NUMBER,
         "Learning rate",
         (
-            "Highest learning rate of the one-cycle schedule. Empty or 0: found by a short sweep "
-            "before training. 0.002 suits the plain U-Net."
+            "Highest learning rate of the one-cycle schedule. Empty or 0: for pixels found by a short "
+            "sweep before training, for objects and whole chips 0.002, or 0.0005 with a backbone. 0.002 "
+            "suits the plain U-Net."
         ),
         optional=True,
         minimum=0,
@@ -157,11 +166,14 @@ _ADVANCED = (
         Kind.ARGUMENTS,
         "Model arguments",
         (
-            "Name and value: class_balancing (True weighs rare classes more), focal_loss (True), "
-            "dice_loss_fraction (0 to 1, in place of cross entropy), dice_loss_average (micro, macro), "
-            "jaccard_loss_weight (0.5, added), ignore_classes (class values that are neither learnt "
-            "nor counted), dropout (0.1; share of the article's dropout, plain U-Net), weight_decay "
-            "(0.0001), patience (5 epochs)."
+            "Name and value. For all: class_balancing (True weighs rare classes more; for objects their "
+            "chips come more often), ignore_classes (class values that are neither learnt nor counted), "
+            "weight_decay (0.0001), patience (5 epochs). For pixels and whole chips: focal_loss (True), "
+            "mixup (True). For pixels: dice_loss_fraction (0 to 1, in place of cross entropy), "
+            "dice_loss_average (micro, macro), jaccard_loss_weight (0.5, added), dropout (0.1; share of "
+            "the article's dropout, plain U-Net). For objects, in place of anchors found in the training "
+            "boxes: ratios (height by width, or pairs), scales (RETINANET, FASTERRCNN, MASKRCNN), grids and "
+            "zooms (SSD)."
         ),
         optional=True,
         advanced=True,
@@ -170,7 +182,11 @@ _ADVANCED = (
         "MONITOR",
         Kind.CHOICE,
         "Monitored measure",
-        "What must improve for training to go on; all are measured on the validation chips.",
+        (
+            "What must improve for training to go on, measured on the validation chips. Objects have "
+            "VALID_LOSS and AVERAGE_PRECISION; whole chips VALID_LOSS, ACCURACY, F1_SCORE, PRECISION and "
+            "RECALL; pixels all but AVERAGE_PRECISION."
+        ),
         default="VALID_LOSS",
         choices=tuple(MONITORS),
         advanced=True,
@@ -180,8 +196,9 @@ _ADVANCED = (
         Kind.CHOICE,
         "Augmentation",
         (
-            "How training chips are varied. DEFAULT: flips and quarter turns (in pixel space only "
-            "mirrored), brightness and contrast, but not in the last epochs. NONE: not at all. CUSTOM: "
+            "How training chips are varied; boxes and outlines go along. DEFAULT: flips and quarter turns "
+            "(in pixel space only mirrored), brightness and contrast, for objects also nearer and "
+            "farther, but not in the last epochs. NONE: not at all. CUSTOM: "
             "exactly AUGMENTATION_PARAMETERS. FILE: transforms.json in the first training folder, with the "
             "keys Training and Validation."
         ),
@@ -263,15 +280,19 @@ TOOL = Tool(
     command="train-model",
     title="Train Deep Learning Model",
     group="Training",
-    summary="Trains a network on exported chips and writes a model that Classify Pixels uses.",
+    summary="Trains a network on exported chips: a classifier of pixels or of chips, or a detector.",
     description=(
         "Reads chips and their labels, keeps a share of them for validation, trains with AdamW, a "
         "one-cycle learning rate and varied chips, and keeps the epoch with the best validation "
         "accuracy.\n\n"
         "The model folder holds the definition (.emd), the weights for PyTorch and for ONNX, all of it "
         "as one package (.dlpk), the log of the epochs (training_log.csv) and a report "
-        "(model_metrics.html) with curves, confusion matrix, a table of classes and sample "
-        "predictions.\n\n"
+        "(model_metrics.html) with curves, confusion matrix, a table of classes, for objects average "
+        "precision and its curves, and sample predictions.\n\n"
+        "A detector fits itself to the objects it is shown: anchors and the fineness of its maps follow "
+        "from the training boxes, and imagery of large objects is looked at smaller. Boxes without area, "
+        "outside their chip or reversed are left out and listed. The score from which its detections count "
+        "by default is the one with the best F1 on the validation chips.\n\n"
         "A training that is cancelled or interrupted goes on after its last finished epoch when it is "
         "run again with the same settings. Damaged chips are skipped and listed."
     ),
@@ -282,8 +303,9 @@ TOOL = Tool(
         Result("ACCURACY", "number", "Validation accuracy"),
         Result("JACCARD", "number", "Validation Jaccard index"),
         Result("MEAN_IOU", "number", "Validation mean IoU"),
+        Result("AVERAGE_PRECISION", "number", "Validation mean average precision at an overlap of 0.5"),
     ),
     run=run,
     check=_check,
-    tags=("deep learning", "segmentation", "U-Net", "train", "pixel classification"),
+    tags=("deep learning", "segmentation", "U-Net", "train", "object detection", "classification"),
 )

@@ -137,8 +137,8 @@ class BatchInput:
         new_images, new_labels = torch.empty_like(images), torch.empty_like(labels)
         for choice in choices.unique().tolist():
             chosen = (choices == choice).nonzero()[:, 0].to(images.device)
-            new_images[chosen] = _symmetry(images[chosen], choice)
-            new_labels[chosen] = _symmetry(labels[chosen], choice)
+            new_images[chosen] = turned(images[chosen], choice)
+            new_labels[chosen] = turned(labels[chosen], choice)
         return new_images, new_labels
 
     def _mirror(self, images: Tensor, labels: Tensor, probability: float) -> tuple[Tensor, Tensor]:
@@ -175,9 +175,9 @@ class BatchInput:
         ).to(batch.device)
         grid = functional.affine_grid(matrix, [count, 1, height, width], align_corners=False)
         options = {"padding_mode": "reflection", "align_corners": False}
-        turned = functional.grid_sample(batch, grid, mode="bilinear", **options)
+        warped = functional.grid_sample(batch, grid, mode="bilinear", **options)
         moved = functional.grid_sample(labels[:, None].float(), grid, mode="nearest", **options)
-        return turned.contiguous(memory_format=torch.channels_last), moved[:, 0].round().to(labels.dtype)
+        return warped.contiguous(memory_format=torch.channels_last), moved[:, 0].round().to(labels.dtype)
 
     def _relight(self, batch: Tensor) -> Tensor:
         count = len(batch)
@@ -190,7 +190,7 @@ class BatchInput:
         return batch.clamp_(*self.input_range.limits) if self.input_range.limits else batch
 
 
-def _symmetry(batch: Tensor, choice: int) -> Tensor:
+def turned(batch: Tensor, choice: int) -> Tensor:
     """Quarter turns (bits 1 and 0) and a flip (bit 2) of the last two axes."""
     flipped = batch.flip(-1) if choice & 4 else batch
     return torch.rot90(flipped, choice & 3, (-2, -1))

@@ -5,16 +5,40 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Optional
+from typing import Any, Optional, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .dataset import READERS, TrainingData
+from ..chips.folder import ChipPair
+from .dataset import READERS
 
 #: Pixel types that tensors take as they are; others become float32.
 _TENSOR_TYPES = (np.uint8, np.int16, np.int32, np.float32)
+
+
+class ChipSource(Protocol):
+    """Chips with labels, in memory or read as needed.
+
+    Attributes:
+        images: ``[chips, bands, height, width]``; None where chips are read as needed.
+        shape: (bands, height, width) of a chip.
+        class_names: Of the classes that are told apart, in order.
+        pairs: The files.
+    """
+
+    images: Optional[np.ndarray]
+    pairs: tuple[ChipPair, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    def take(self, indices: np.ndarray) -> tuple[np.ndarray, Any]:
+        """Images ``[n, bands, h, w]`` and labels of some chips."""
 
 
 class ChipBatches:
@@ -32,7 +56,7 @@ class ChipBatches:
 
     def __init__(
         self,
-        data: TrainingData,
+        data: ChipSource,
         indices: np.ndarray,
         batch_size: int,
         seed: Optional[int] = None,
@@ -57,7 +81,8 @@ class ChipBatches:
         for images, labels in taken:
             if images.dtype not in _TENSOR_TYPES:
                 images = images.astype(np.float32)
-            yield torch.from_numpy(images), torch.from_numpy(labels)
+            is_array = isinstance(labels, np.ndarray)  # objects are tensors already
+            yield torch.from_numpy(images), torch.from_numpy(labels) if is_array else labels
 
     def _read_ahead(self, parts: list[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         with ThreadPoolExecutor(READERS) as pool:

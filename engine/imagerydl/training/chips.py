@@ -14,6 +14,9 @@ from ..labels.classes import ClassEntry, ClassSchema
 #: Formats whose labels are class rasters.
 PIXEL_FORMATS = ("Classified_Tiles",)
 
+#: Formats whose chips have no label file of their own: one for all, one a class, or the folder they lie in.
+_WITHOUT_LABEL_FILES = ("COCO", "RCNN_Masks", "Imagenet")
+
 
 @dataclass(frozen=True)
 class ChipCollection:
@@ -32,6 +35,7 @@ class ChipCollection:
         metadata_format: Of all folders.
         definition: The first folder's definition.
         roots: The folders.
+        exported: What each folder holds.
     """
 
     pairs: tuple[ChipPair, ...]
@@ -46,6 +50,7 @@ class ChipCollection:
     metadata_format: str
     definition: dict[str, Any]
     roots: tuple[Path, ...]
+    exported: tuple[ExportedFolder, ...] = ()
 
     @property
     def fill(self) -> tuple[float, ...]:
@@ -53,8 +58,12 @@ class ChipCollection:
         return tuple(round(float(band["Mean"])) for band in self.band_stats)
 
 
-def collect_chips(folders: Sequence[Path]) -> ChipCollection:
+def collect_chips(folders: Sequence[Path], formats: Sequence[str] = PIXEL_FORMATS) -> ChipCollection:
     """Read ``folders`` and join them.
+
+    Args:
+        folders: As exported.
+        formats: Metadata formats that can be used.
 
     Raises:
         DataError: Where a folder is unusable, the folders do not go together, or no chip has a
@@ -63,10 +72,11 @@ def collect_chips(folders: Sequence[Path]) -> ChipCollection:
     exported = [read_exported_folder(folder) for folder in folders]
     first = exported[0]
     for other in exported:
-        _check_format(other)
+        _check_format(other, formats)
         _check_alike(first, other)
-    pairs = [pair for folder in exported for pair in folder.chips if pair.label]
-    unlabelled = [pair.image for folder in exported for pair in folder.chips if not pair.label]
+    whole = first.metadata_format in _WITHOUT_LABEL_FILES
+    pairs = [pair for folder in exported for pair in folder.chips if pair.label or whole]
+    unlabelled = [pair.image for folder in exported for pair in folder.chips if not (pair.label or whole)]
     if not pairs:
         raise DataError(
             f"No chip in {', '.join(str(folder.root) for folder in exported)} has a label.",
@@ -85,14 +95,16 @@ def collect_chips(folders: Sequence[Path]) -> ChipCollection:
         metadata_format=first.metadata_format,
         definition=first.definition,
         roots=tuple(folder.root for folder in exported),
+        exported=tuple(exported),
     )
 
 
-def _check_format(folder: ExportedFolder) -> None:
-    if folder.metadata_format not in PIXEL_FORMATS:
+def _check_format(folder: ExportedFolder, formats: Sequence[str]) -> None:
+    if folder.metadata_format not in formats:
+        what = "label pixels" if tuple(formats) == PIXEL_FORMATS else "say what is asked for"
         raise DataError(
-            f"{folder.root} holds {folder.metadata_format}, which does not label pixels.",
-            f"Export the chips as {' or '.join(PIXEL_FORMATS)}.",
+            f"{folder.root} holds {folder.metadata_format}, which does not {what}.",
+            f"Export the chips as {' or '.join(formats)}.",
         )
 
 

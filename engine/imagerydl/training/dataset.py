@@ -14,6 +14,7 @@ import numpy as np
 from ..chips.folder import ChipPair
 from ..errors import DataError, TrainingError
 from ..events import Reporter
+from ..labels.classes import ClassSchema
 from .channels import Channels, choose_channels
 from .chips import ChipCollection
 from .reading import Chip, UnusableChipError, read_chip
@@ -57,6 +58,16 @@ class TrainingData:
     def shape(self) -> tuple[int, int, int]:
         """(bands, height, width) of a chip."""
         return chip_shape(self.collection)
+
+    @property
+    def classes(self) -> ClassSchema:
+        """One class per channel."""
+        return self.channels.classes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each channel."""
+        return self.channels.names
 
     def take(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Images ``[n, bands, h, w]`` (native type) and labels ``[n, h, w]`` of some chips."""

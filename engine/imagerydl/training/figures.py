@@ -16,7 +16,7 @@ from .evaluation import Sample
 from .history import Row
 from .metrics import PixelScores
 
-_TRAIN, _VALID, _INK, _GRID = "#2f6db3", "#d9822b", "#333333", "#dddddd"
+TRAIN, VALID, INK, GRID = "#2f6db3", "#d9822b", "#333333", "#dddddd"
 
 #: Colour of pixels without a class.
 _NOTHING = (255, 255, 255)
@@ -34,15 +34,15 @@ def draw_curves(rows: Sequence[Row], best: int, name: str, title: str) -> Figure
     figure = Figure(figsize=(6, 3.8), layout="constrained")
     axes = figure.subplots()
     epochs = [row["epoch"] for row in rows]
-    for part, color in (("train", _TRAIN), ("valid", _VALID)):
+    for part, color in (("train", TRAIN), ("valid", VALID)):
         values = [row[f"{part}_{name}"] for row in rows]
         label = "training" if part == "train" else "validation"
         axes.plot(epochs, values, color=color, label=label, linewidth=2, marker="o", markersize=3.5)
-    axes.axvline(best, color=_INK, linewidth=1, linestyle=":", label=f"kept: epoch {best}")
-    axes.set_title(title, color=_INK)
+    axes.axvline(best, color=INK, linewidth=1, linestyle=":", label=f"kept: epoch {best}")
+    axes.set_title(title, color=INK)
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(color=_GRID, linewidth=0.8)
+    axes.grid(color=GRID, linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return figure
@@ -61,7 +61,7 @@ def draw_confusion(scores: PixelScores, names: Sequence[str]) -> Figure:
         for row in range(count):
             for column in range(count):
                 share = shares[row, column]
-                color = "white" if share > 0.55 else _INK
+                color = "white" if share > 0.55 else INK
                 axes.text(
                     column, row, f"{100 * share:.0f}", ha="center", va="center", color=color, fontsize=9
                 )
@@ -69,7 +69,7 @@ def draw_confusion(scores: PixelScores, names: Sequence[str]) -> Figure:
     axes.set_yticks(range(count), names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.set_title("Confusion matrix, % of each true class", color=_INK)
+    axes.set_title("Confusion matrix, % of each true class", color=INK)
     figure.colorbar(image, ax=axes, shrink=0.75)
     return figure
 
@@ -88,11 +88,11 @@ def draw_samples(
         row, column = divmod(number, pairs)
         _show_sample(grid[row][3 * column : 3 * column + 3], sample, classes, band_names)
     handles = [
-        Patch(facecolor=np.array(entry.color) / 255, edgecolor=_INK, linewidth=0.5, label=entry.name)
+        Patch(facecolor=np.array(entry.color) / 255, edgecolor=INK, linewidth=0.5, label=entry.name)
         for entry in classes
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)), frameon=False)
-    figure.suptitle(title, color=_INK)
+    figure.suptitle(title, color=INK)
     return figure
 
 
@@ -106,7 +106,7 @@ def _show_sample(
     )
     for place, (pixels, caption) in zip(axes, pictures):
         place.imshow(pixels, interpolation="nearest")
-        place.set_title(caption, fontsize=8, color=_INK)
+        place.set_title(caption, fontsize=8, color=INK)
 
 
 def picture(image: np.ndarray, band_names: Sequence[str]) -> np.ndarray:

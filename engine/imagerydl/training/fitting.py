@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,16 +21,19 @@ from torch import Tensor, nn
 from ..errors import OutOfMemoryError
 from ..events import Reporter
 from .augmentation import BatchInput
-from .batches import ChipBatches
-from .dataset import TrainingData
+from .batches import ChipBatches, ChipSource
+from .cost import NetworkCost
 from .devices import Device
 from .history import EpochHistory, Row
+from .learning_rate import find_learning_rate, plan_sweep
 from .losses import PixelLoss
-from .pixel_task import Optimisation, PixelTask
+from .optimisation import Optimisation
+from .pixel_task import PixelTask
 from .progress import TrainingProgress
 from .resume import WorkFolder
 from .settings import MONITORS, TrainingSettings
 from .stopping import StopWhenSettled
+from .training_task import TrainingTask
 
 #: Gradients longer than this are shortened: one odd batch must not undo many good ones.
 GRADIENT_CLIP = 1.0
@@ -38,8 +43,8 @@ VALIDATION_FACTOR = 2
 
 
 @dataclass
-class Fit:
-    """Everything one training needs.
+class Fit(ABC):
+    """Everything one training needs. Subclass it for a kind of network.
 
     Attributes:
         settings: As asked.
@@ -47,27 +52,89 @@ class Fit:
         train: Indices of the chips to learn from.
         valid: Indices of the chips to validate with.
         network: With its starting weights.
-        loss: Loss and Jaccard index.
         train_input: Makes network input for training.
         valid_input: Makes network input for validation.
         device: Where.
         work: Where checkpoints go.
     """
 
+    #: The measure whose best epoch is kept, by its name in the log.
+    best_measure: ClassVar[str] = "valid_accuracy"
+
     settings: TrainingSettings
-    data: TrainingData
+    data: ChipSource
     train: np.ndarray
     valid: np.ndarray
     network: nn.Module
-    loss: PixelLoss
     train_input: BatchInput
     valid_input: BatchInput
     device: Device
     work: WorkFolder
 
+    @abstractmethod
+    def task(self, plan: Optimisation) -> TrainingTask:
+        """The Lightning task."""
+
+    @property
+    def costly_part(self) -> nn.Module:
+        """What of the network is measured to find out what a chip costs."""
+        return self.network
+
+    @abstractmethod
+    def find_rate(
+        self, cost: NetworkCost, batch_size: int, reporter: Reporter, span: tuple[float, float]
+    ) -> float:
+        """The learning rate to train with, where none was given."""
+
+    def train_batches(self, batch_size: int, epoch: Callable[[], int]) -> ChipBatches:
+        """Training chips, in an order of its own each epoch."""
+        return ChipBatches(self.data, self.train, batch_size, self.settings.seed, epoch, drop_last=True)
+
     def valid_batches(self, batch_size: int) -> ChipBatches:
         """Validation chips, always in the same order."""
         return ChipBatches(self.data, self.valid, VALIDATION_FACTOR * batch_size)
+
+
+@dataclass
+class PixelFit(Fit):
+    """The training of a pixel classifier.
+
+    Attributes:
+        loss: Loss and Jaccard index.
+    """
+
+    loss: PixelLoss
+
+    def task(self, plan: Optimisation) -> PixelTask:
+        """The Lightning task."""
+        settings = self.settings
+        return PixelTask(
+            self.network,
+            self.loss,
+            self.train_input,
+            self.valid_input,
+            plan,
+            settings.seed,
+            settings.freeze,
+        )
+
+    def find_rate(
+        self, cost: NetworkCost, batch_size: int, reporter: Reporter, span: tuple[float, float]
+    ) -> float:
+        """By a short sweep from far too small to too large."""
+        steps, chips = plan_sweep(cost, batch_size, self.device)
+        rate = find_learning_rate(
+            self.network,
+            self.loss,
+            self.sweep_batches(chips),
+            self.train_input,
+            self.device,
+            steps,
+            reporter,
+            span,
+        )
+        reporter.message(f"Learning rate {rate:g}, found by a sweep of {steps} steps.")
+        return rate
 
     def sweep_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Training batches without end, for the learning-rate finder."""
@@ -119,12 +186,9 @@ def fit(job: Fit, reporter: Reporter, span: tuple[float, float]) -> list[Row]:
 
 def _fit_once(job: Fit, batch_size: int, reporter: Reporter, span: tuple[float, float]) -> list[Row]:
     settings = job.settings
-    history = EpochHistory(job.data.channels.names, reporter)
     with quiet_lightning():
-        trainer = _trainer(job, [TrainingProgress(reporter, span), history, *_callbacks(job)])
-        batches = ChipBatches(
-            job.data, job.train, batch_size, settings.seed, lambda: trainer.current_epoch, drop_last=True
-        )
+        clock = _Clock()
+        batches = job.train_batches(batch_size, lambda: clock.trainer.current_epoch)
         plain_epoch = job.train_input.plain_from
         plan = Optimisation(
             learning_rate=float(job.work.state["learning_rate"]),
@@ -132,9 +196,9 @@ def _fit_once(job: Fit, batch_size: int, reporter: Reporter, span: tuple[float, 
             steps=len(batches) * settings.max_epochs,
             plain_from=None if plain_epoch is None else len(batches) * plain_epoch,
         )
-        task = PixelTask(
-            job.network, job.loss, job.train_input, job.valid_input, plan, settings.seed, settings.freeze
-        )
+        task = job.task(plan)
+        history = EpochHistory(job.data.class_names, task.shown, reporter)
+        trainer = clock.trainer = _trainer(job, [TrainingProgress(reporter, span), history, *_callbacks(job)])
         last = job.work.last_checkpoint
         trainer.fit(
             task,
@@ -146,13 +210,19 @@ def _fit_once(job: Fit, batch_size: int, reporter: Reporter, span: tuple[float, 
     return history.rows
 
 
+class _Clock:
+    """Tells the epoch to batches that are made before the trainer."""
+
+    trainer: Trainer
+
+
 def _callbacks(job: Fit) -> list[Callback]:
     """Keep the best and the last state; stop when the monitored quantity no longer improves."""
     callbacks: list[Callback] = [
         ModelCheckpoint(
             dirpath=job.work.checkpoints,
             filename="best",
-            monitor="valid_accuracy",
+            monitor=job.best_measure,
             mode="max",
             save_last=True,
             enable_version_counter=False,

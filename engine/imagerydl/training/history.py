@@ -22,11 +22,12 @@ class EpochHistory(Callback):
 
     Args:
         class_names: Name of each output channel.
+        shown: Names of the measures that the user sees.
         reporter: Hears each epoch's measures.
     """
 
-    def __init__(self, class_names: Sequence[str], reporter: Reporter) -> None:
-        self.class_names, self._reporter = tuple(class_names), reporter
+    def __init__(self, class_names: Sequence[str], shown: Sequence[str], reporter: Reporter) -> None:
+        self.class_names, self._shown, self._reporter = tuple(class_names), tuple(shown), reporter
         self.rows: list[Row] = []
         self._started = 0.0
 
@@ -53,14 +54,13 @@ class EpochHistory(Callback):
             "epoch": trainer.current_epoch + 1,
             "learning_rate": float(trainer.optimizers[0].param_groups[0]["lr"]),
             **pl_module.measures,
-            **{f"iou_{name}": float(v) for name, v in zip(self.class_names, pl_module.scores.iou)},
+            **pl_module.class_measures(self.class_names),
             "seconds": round(time.monotonic() - self._started, 2),
         }
         self.rows.append(row)
         self._log(trainer, row)
-        shown = ("train_loss", "valid_loss", "valid_accuracy", "valid_jaccard", "valid_miou")
         self._reporter.metric(
-            f"Epoch {row['epoch']} of {trainer.max_epochs}", {name: row[name] for name in shown}
+            f"Epoch {row['epoch']} of {trainer.max_epochs}", {name: row[name] for name in self._shown}
         )
 
     @staticmethod

@@ -17,7 +17,7 @@ _OPSET = 17
 
 
 def export_onnx(network: nn.Module, bands: int, path: Path) -> None:
-    """Write ``network`` with a dynamic batch, height and width; it gives logits.
+    """Write ``network`` with a dynamic batch, height and width; it gives logits of pixels or of whole images.
 
     Args:
         network: Takes ``[n, bands, h, w]`` of any size.
@@ -25,16 +25,19 @@ def export_onnx(network: nn.Module, bands: int, path: Path) -> None:
         path: File to write.
     """
     plain = copy.deepcopy(network).to("cpu", memory_format=torch.contiguous_format).eval()
+    example = torch.rand(2, bands, 48, 80)  # odd multiples, so that no size looks like another
     axes = {0: "batch", 2: "height", 3: "width"}
+    with torch.inference_mode():
+        is_picture = plain(example).dim() == 4
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # shapes that tracing fixes are those of the network's layers
         torch.onnx.export(
             plain,
-            (torch.rand(2, bands, 48, 80),),  # odd multiples, so that no size looks like another
+            (example,),
             str(path),
             input_names=["image"],
             output_names=["logits"],
-            dynamic_axes={"image": axes, "logits": axes},
+            dynamic_axes={"image": axes, "logits": axes if is_picture else {0: "batch"}},
             opset_version=_OPSET,
             # The tracing exporter: five times as fast as the other one, and dynamic throughout.
             dynamo=False,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import rasterio
-from rasterio.enums import MaskFlags
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from ..chips.folder import ChipPair
@@ -52,7 +53,7 @@ def read_chip(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            image, valid = _read_image(pair, shape)
+            image, valid = _open_image(pair.image, shape)
             label, labelled = _read_label(pair, shape, classes)
     except (RasterioError, OSError, ValueError) as error:
         raise UnusableChipError(f"{pair.image.name}: {error}") from error
@@ -61,8 +62,41 @@ def read_chip(
     return Chip(image, label, valid & labelled)
 
 
-def _read_image(pair: ChipPair, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    with rasterio.open(pair.image) as dataset:
+def read_image(
+    path: Path, shape: tuple[int, int, int], fill: Sequence[float] = (), resize: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read a chip without a label.
+
+    Args:
+        path: The chip.
+        shape: (bands, height, width) it must have.
+        fill: As :func:`read_chip` takes it.
+        resize: Whether a chip of another size is brought to ``shape`` (chips cropped to their objects).
+
+    Returns:
+        The image, and where it has data.
+
+    Raises:
+        UnusableChipError: Where the file is damaged or differs from the others.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            image, valid = _open_image(path, shape, resize)
+    except (RasterioError, OSError, ValueError) as error:
+        raise UnusableChipError(f"{path.name}: {error}") from error
+    for band, plane in enumerate(image):
+        plane[~valid] = fill[band] if fill else 0
+    return image, valid
+
+
+def _open_image(
+    path: Path, shape: tuple[int, int, int], resize: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    with rasterio.open(path) as dataset:
+        if resize and dataset.count == shape[0]:
+            image = dataset.read(out_shape=shape, resampling=Resampling.bilinear)
+            return _checked(image), dataset.dataset_mask(out_shape=shape[1:]) > 0
         if (dataset.count, dataset.height, dataset.width) != shape:
             raise ValueError(
                 f"it is {dataset.width} x {dataset.height} pixels with {dataset.count} bands, "
@@ -71,12 +105,16 @@ def _read_image(pair: ChipPair, shape: tuple[int, int, int]) -> tuple[np.ndarray
         image = dataset.read()
         masked = any(MaskFlags.all_valid not in flags for flags in dataset.mask_flag_enums)
         valid = dataset.dataset_mask() > 0 if masked else np.ones(shape[1:], bool)
+    image = _checked(image)
+    return image, valid & np.isfinite(image).all(axis=0) if image.dtype.kind == "f" else valid
+
+
+def _checked(image: np.ndarray) -> np.ndarray:
     if image.dtype.kind == "f":
-        image = image.astype(np.float32, copy=False)
-        valid &= np.isfinite(image).all(axis=0)
-    elif image.dtype.kind not in "iu":
+        return image.astype(np.float32, copy=False)
+    if image.dtype.kind not in "iu":
         raise ValueError(f"pixels of type {image.dtype} cannot be trained on")
-    return image, valid
+    return image
 
 
 def _read_label(

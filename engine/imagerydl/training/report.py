@@ -79,14 +79,7 @@ class Layer:
 
 def write_report(report: Report, path: Path, figures_folder: Path) -> None:
     """Write the page, and its figures as PNG files into ``figures_folder``."""
-    figures_folder.mkdir(parents=True, exist_ok=True)
-    pictures = {}
-    for name, figure in _figures(report).items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=_DPI, facecolor="white")
-        (figures_folder / f"{name}.png").write_bytes(buffer.getvalue())
-        data = base64.b64encode(buffer.getvalue()).decode("ascii")
-        pictures[name] = f'<img alt="{name}" src="data:image/png;base64,{data}">'
+    pictures = save_figures(_figures(report), figures_folder)
     path.write_text(_page(report, pictures), encoding="utf-8")
 
 
@@ -134,58 +127,93 @@ def _page(report: Report, pictures: Mapping[str, str]) -> str:
     sheets = "".join(
         f"<p>{pictures[name]}</p>" for name in ("show_results", "worst_results") if name in pictures
     )
-    facts = "".join(
-        f"<tr><th>{html.escape(label)}</th><td>{html.escape(text)}</td></tr>"
-        for label, text in report.facts.items()
-    )
-    title = html.escape(report.title)
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}: model metrics</title>
-<style>{_STYLE}</style></head><body><h1>{title}</h1>
-{_cards(report)}
+    facts = fact_rows(report.facts)
+    body = f"""{_cards(report)}
 <table>{facts}</table>
 <h2>Training</h2><div class="figures">{curves}</div>
 <h2>Classes</h2>{_class_table(report)}
 <h2>Confusion</h2>{pictures["confusion_matrix"]}
 <h2>Sample predictions</h2>{sheets}
-<h2>Epochs</h2><details><summary>{len(report.rows)} epochs</summary>{_epoch_table(report.rows)}</details>
-<h2>Network</h2>{_layer_table(report)}
+<h2>Epochs</h2><details><summary>{len(report.rows)} epochs</summary>{epoch_table(report.rows)}</details>
+<h2>Network</h2>{_layer_table(report)}"""
+    return page(report.title, body)
+
+
+def page(title: str, body: str) -> str:
+    """A page with the style of all reports, around ``body``."""
+    safe = html.escape(title)
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{safe}: model metrics</title>
+<style>{_STYLE}</style></head><body><h1>{safe}</h1>
+{body}
 </body></html>
 """
 
 
+def save_figures(figures: Mapping[str, Figure], folder: Path) -> dict[str, str]:
+    """Write figures as PNG files into ``folder``; an ``<img>`` that holds each, by name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {}
+    for name, figure in figures.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=_DPI, facecolor="white")
+        (folder / f"{name}.png").write_bytes(buffer.getvalue())
+        data = base64.b64encode(buffer.getvalue()).decode("ascii")
+        pictures[name] = f'<img alt="{name}" src="data:image/png;base64,{data}">'
+    return pictures
+
+
+def fact_rows(facts: Mapping[str, str]) -> str:
+    """Rows of a table of short facts."""
+    return "".join(
+        f"<tr><th>{html.escape(label)}</th><td>{html.escape(text)}</td></tr>" for label, text in facts.items()
+    )
+
+
 def _cards(report: Report) -> str:
     evaluation = report.evaluation
-    cards = {
+    numbers = {
         "accuracy": evaluation.scores.accuracy,
         "Jaccard index": evaluation.jaccard,
         "mean IoU": evaluation.scores.mean_iou,
         "validation loss": evaluation.loss,
     }
-    cells = "".join(f'<div class="card"><b>{_number(value)}</b>{name}</div>' for name, value in cards.items())
+    return cards(numbers)
+
+
+def cards(numbers: Mapping[str, float]) -> str:
+    """The numbers that matter most, large."""
+    cells = "".join(
+        f'<div class="card"><b>{number(value)}</b>{name}</div>' for name, value in numbers.items()
+    )
     return f'<div class="cards">{cells}</div>'
+
+
+def class_table(classes: ClassSchema, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table with a row of texts for each class."""
+    head = "".join(f"<th>{name}</th>" for name in ("Class", "Value", *columns))
+    body = []
+    for entry, texts in zip(classes, rows):
+        swatch = '<span class="swatch" style="background:rgb({},{},{})"></span>'.format(*entry.color)
+        cells = "".join(_cell(text) for text in (str(entry.value), *texts))
+        body.append(f"<tr><td>{swatch}{html.escape(entry.name)}</td>{cells}</tr>")
+    return f"<table><tr>{head}</tr>{''.join(body)}</table>"
 
 
 def _class_table(report: Report) -> str:
     scores = report.evaluation.scores
     pixels = scores.confusion.sum(axis=1)
-    rows = []
-    for i, entry in enumerate(report.classes):
-        swatch = '<span class="swatch" style="background:rgb({},{},{})"></span>'.format(*entry.color)
-        measures = (scores.iou[i], scores.precision[i], scores.recall[i], scores.f1[i])
-        cells = [_cell(_number(float(value))) for value in measures]
-        cells.append(_cell(f"{int(pixels[i]):,}"))
-        rows.append(
-            f"<tr><td>{swatch}{html.escape(entry.name)}</td>{_cell(str(entry.value))}{''.join(cells)}</tr>"
-        )
-    head = "".join(
-        f"<th>{name}</th>"
-        for name in ("Class", "Value", "IoU", "Precision", "Recall", "F1", "Validation pixels")
-    )
-    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+    columns = ("IoU", "Precision", "Recall", "F1", "Validation pixels")
+    measures = (scores.iou, scores.precision, scores.recall, scores.f1)
+    rows = [
+        [*(number(float(values[i])) for values in measures), f"{int(pixels[i]):,}"]
+        for i in range(len(report.classes))
+    ]
+    return class_table(report.classes, columns, rows)
 
 
-def _epoch_table(rows: Sequence[Row]) -> str:
+def epoch_table(rows: Sequence[Row]) -> str:
+    """A table with a row for each epoch."""
     names = list(rows[0])
     head = "".join(f"<th>{html.escape(name.replace('_', ' '))}</th>" for name in names)
     body = "".join("<tr>" + "".join(_cell(f"{row[name]:.4g}") for name in names) + "</tr>" for row in rows)
@@ -213,5 +241,6 @@ def _cell(text: str) -> str:
     return f'<td class="n">{text}</td>'
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Four digits; a dash where there is no number."""
     return "–" if math.isnan(value) else f"{value:.4f}"

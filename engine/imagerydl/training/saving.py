@@ -6,14 +6,17 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Protocol
 
 from safetensors.torch import save
+from torch import nn
 
 from .. import __version__
 from ..events import Reporter
+from ..labels.classes import ClassSchema
 from ..models.definition import OWN_CONFIGURATION, write_definition
 from ..models.package import write_package
+from .chips import ChipCollection
 from .dataset import TrainingData
 from .evaluation import Evaluation, Sample
 from .history import Row, write_log
@@ -27,35 +30,46 @@ REPORT_FILE = "model_metrics.html"
 CHARACTERISTICS = "ModelCharacteristics"
 
 
+class ChipData(Protocol):
+    """Chips as a definition describes them."""
+
+    collection: ChipCollection
+
+    @property
+    def classes(self) -> ClassSchema: ...
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+
+
 @dataclass(frozen=True)
-class TrainedModel:
-    """A trained network and everything that is known about it.
+class Trained:
+    """A trained network, and what is known about any.
 
     Attributes:
         settings: As asked.
         data: The chips.
         start: The network, with its final weights.
-        evaluation: On the validation chips.
         rows: The epochs.
         best: The epoch whose weights these are.
         learning_rate: Peak used.
         batch_size: Used.
         chips: Number of (training, validation) chips.
-        samples: Chips to show.
-        worst: The least successful chips.
     """
 
     settings: TrainingSettings
-    data: TrainingData
+    data: ChipData
     start: StartingPoint
-    evaluation: Evaluation
     rows: list[Row]
     best: int
     learning_rate: float
     batch_size: int
     chips: tuple[int, int]
-    samples: list[Sample]
-    worst: list[Sample]
+
+    @property
+    def classes(self) -> ClassSchema:
+        """What is told apart, in order."""
+        return self.data.classes
 
     @property
     def size(self) -> tuple[int, int]:
@@ -65,16 +79,29 @@ class TrainedModel:
         return min(height, largest), min(width, largest)
 
 
+@dataclass(frozen=True)
+class TrainedModel(Trained):
+    """A trained pixel classifier.
+
+    Attributes:
+        evaluation: On the validation chips.
+        samples: Chips to show.
+        worst: The least successful chips.
+    """
+
+    data: TrainingData
+    evaluation: Evaluation
+    samples: list[Sample]
+    worst: list[Sample]
+
+
 def write_model(model: TrainedModel, folder: Path, reporter: Reporter) -> None:
     """Write everything into ``folder``; files carry the name of the model."""
     folder.mkdir()
     name, bands = model.settings.name, model.data.collection.band_count
     weights = folder / f"{name}.safetensors"
-    state = {
-        key: value.detach().cpu().contiguous() for key, value in model.start.network.state_dict().items()
-    }
-    weights.write_bytes(save(state))  # its own save_file() makes a file nobody else may read
-    onnx = _write_onnx(model, folder / f"{name}.onnx", bands, reporter)
+    write_weights(model.start.network, weights)
+    onnx = write_onnx(model.start.network, bands, model.size, folder / f"{name}.onnx", reporter)
     definition = folder / f"{name}.emd"
     write_definition(_definition(model, weights, onnx), definition)
     write_log(model.rows, folder / LOG_FILE)
@@ -84,11 +111,24 @@ def write_model(model: TrainedModel, folder: Path, reporter: Reporter) -> None:
     write_package(members, folder / f"{name}.dlpk")
 
 
-def _write_onnx(model: TrainedModel, path: Path, bands: int, reporter: Reporter) -> Optional[Path]:
-    """Write and check the ONNX form. Hours of training are not thrown away where it fails."""
+def write_onnx(
+    network: nn.Module, bands: int, size: tuple[int, int], path: Path, reporter: Reporter
+) -> Optional[Path]:
+    """Write and check the ONNX form. Hours of training are not thrown away where it fails.
+
+    Args:
+        network: The network.
+        bands: Bands it takes.
+        size: (height, width) of the pieces it was trained on.
+        path: File to write.
+        reporter: Hears how it went.
+
+    Returns:
+        The file; None where there is none.
+    """
     try:
-        export_onnx(model.start.network, bands, path)
-        difference = onnx_difference(model.start.network, bands, path, model.size)
+        export_onnx(network, bands, path)
+        difference = onnx_difference(network, bands, path, size)
     except Exception as error:  # noqa: BLE001 - exporter and runtime raise kinds of their own
         reason = str(error).strip().split("\n")[0]
     else:
@@ -102,15 +142,37 @@ def _write_onnx(model: TrainedModel, path: Path, bands: int, reporter: Reporter)
 
 
 def _definition(model: TrainedModel, weights: Path, onnx: Optional[Path]) -> dict[str, Any]:
-    collection, evaluation = model.data.collection, model.evaluation
+    evaluation = model.evaluation
+    return {
+        **common_definition(model, "ImageClassification", weights, onnx, _description(model)),
+        "accuracy": f"{evaluation.scores.accuracy:.4e}",
+        "jaccard": f"{evaluation.jaccard:.4e}",
+        "mean_iou": f"{evaluation.scores.mean_iou:.4e}",
+        "per_class_metrics": _per_class(model),
+    }
+
+
+def common_definition(
+    model: Trained, model_type: str, weights: Path, onnx: Optional[Path], description: str
+) -> dict[str, Any]:
+    """What the definitions of all kinds of networks say.
+
+    Args:
+        model: The trained network.
+        model_type: Esri's word for what it does.
+        weights: Its file.
+        onnx: The same network as ONNX, where there is one.
+        description: A sentence.
+    """
+    collection = model.data.collection
     height, width = model.size
     definition: dict[str, Any] = {
         "Framework": "PyTorch",
         "ModelConfiguration": OWN_CONFIGURATION,
         "ModelName": model.settings.model_type,
-        "ModelType": "ImageClassification",
+        "ModelType": model_type,
         "ModelFile": weights.name,
-        "Description": _description(model),
+        "Description": description,
         "Version": __version__,
         "ModelParameters": model.start.parameters,
         "Normalization": model.start.input_range.normalisation.to_json(),
@@ -119,8 +181,7 @@ def _definition(model: TrainedModel, weights: Path, onnx: Optional[Path]) -> dic
         "ExtractBands": list(range(collection.band_count)),
         "SupportsVariableTileSize": True,
         "Classes": [
-            {"Value": entry.value, "Name": entry.name, "Color": list(entry.color)}
-            for entry in model.data.channels.classes
+            {"Value": entry.value, "Name": entry.name, "Color": list(entry.color)} for entry in model.classes
         ],
         "ImageSpaceUsed": collection.image_space,
         "MetaDataMode": collection.metadata_format,
@@ -131,10 +192,6 @@ def _definition(model: TrainedModel, weights: Path, onnx: Optional[Path]) -> dic
         "BatchSizeTrained": model.batch_size,
         "EpochsTrained": len(model.rows),
         "BestEpoch": model.best,
-        "accuracy": f"{evaluation.scores.accuracy:.4e}",
-        "jaccard": f"{evaluation.jaccard:.4e}",
-        "mean_iou": f"{evaluation.scores.mean_iou:.4e}",
-        "per_class_metrics": _per_class(model),
     }
     if onnx:
         definition["ONNX"] = {"INFER": onnx.name}
@@ -143,6 +200,12 @@ def _definition(model: TrainedModel, weights: Path, onnx: Optional[Path]) -> dic
         if size:
             definition[key] = size
     return definition
+
+
+def write_weights(network: nn.Module, path: Path) -> None:
+    """Write a network's weights as safetensors."""
+    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    path.write_bytes(save(state))  # its own save_file() makes a file nobody else may read
 
 
 def _description(model: TrainedModel) -> str:

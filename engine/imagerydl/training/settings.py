@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
 from ..errors import ParameterError
-from ..models.architectures.registry import MODEL_TYPES
+from ..models.architectures.registry import CHIPS, NO_BACKBONE, OBJECTS, PIXELS, traits
 from .augmentation_settings import AugmentationSettings, parse_custom
 
 #: Monitored quantity -> its name in the log, and whether less of it is better.
@@ -21,11 +22,21 @@ MONITORS = {
     "DICE": ("valid_f1", False),  # over whole classes Dice and F1 are one formula
     "PRECISION": ("valid_precision", False),
     "RECALL": ("valid_recall", False),
+    "AVERAGE_PRECISION": ("valid_map50", False),
 }
+
+#: What can be monitored for each task.
+_MONITORED = {
+    PIXELS: tuple(name for name in MONITORS if name != "AVERAGE_PRECISION"),
+    OBJECTS: ("VALID_LOSS", "AVERAGE_PRECISION"),
+    CHIPS: ("VALID_LOSS", "ACCURACY", "F1_SCORE", "PRECISION", "RECALL"),
+}
+
+#: The model type is chosen by the format of the chips.
+AUTO = "AUTO"
 
 AUGMENTATIONS = ("DEFAULT", "NONE", "CUSTOM", "FILE")
 WEIGHT_SCHEMES = ("RANDOM", "RED_BAND", "ALL_RANDOM")
-NO_BACKBONE = "NONE"
 
 
 @dataclass(frozen=True)
@@ -33,15 +44,22 @@ class LossSettings:
     """The loss, and the optimiser's regularisation; the fields are names in ``ARGUMENTS``.
 
     Attributes:
-        class_balancing: Whether rare classes weigh more, by the inverse of their share of pixels.
-        focal_loss: Whether pixels that are already right weigh less (Lin et al. 2017, gamma 2).
+        class_balancing: Whether rare classes weigh more, by the inverse of their share of pixels; for
+            objects, whether chips that show them are seen more often.
+        focal_loss: Whether pixels (or chips) that are already right weigh less (Lin et al. 2017, gamma 2).
         dice_loss_fraction: Share of the Dice loss in place of cross entropy, 0 to 1.
         dice_loss_average: "micro" (over all pixels) or "macro" (mean over classes).
         jaccard_loss_weight: Weight of 1 - soft Jaccard, added to the rest.
-        ignore_classes: Class values whose pixels are neither learnt nor counted.
+        ignore_classes: Class values whose pixels, objects or chips are neither learnt nor counted.
+        mixup: Whether chips are mixed with others, two by two (Zhang et al. 2018).
         dropout: Share of the article's dropout in the plain U-Net, 0 to 3.
         weight_decay: Of the AdamW optimiser.
         patience: Epochs without improvement, in the second half, before training stops.
+        grids: Cells along a chip's side at each level of an SSD.
+        zooms: Sizes of an SSD's anchors, in cells.
+        ratios: Anchors' height by width.
+        scales: Sizes of anchors, in those found in the training boxes.
+        given: Names of the arguments that were given.
     """
 
     class_balancing: bool = False
@@ -50,9 +68,15 @@ class LossSettings:
     dice_loss_average: str = "micro"
     jaccard_loss_weight: float = 0.5
     ignore_classes: tuple[int, ...] = ()
+    mixup: bool = False
     dropout: float = 0.1
     weight_decay: float = 1e-4
     patience: int = 5
+    grids: tuple[int, ...] = ()
+    zooms: tuple[float, ...] = ()
+    ratios: tuple[float, ...] = ()
+    scales: tuple[float, ...] = ()
+    given: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -63,10 +87,10 @@ class TrainingSettings:
         folders: Folders of exported chips.
         out_folder: Model folder to write; the files in it carry its name.
         max_epochs: Passes over the chips at most.
-        model_type: Keyword of the network.
+        model_type: Keyword of the network, or :data:`AUTO`.
         batch_size: Chips a step; None: chosen from memory.
         learning_rate: Highest learning rate; None: found by a sweep.
-        backbone: "NONE" or the name of a backbone; None: as the pretrained model, else "NONE".
+        backbone: "NONE" or the name of a backbone; None: as the pretrained model, else the model type's.
         backbone_weights: Local file with weights of the backbone.
         validation_fraction: Share of chips kept for validation.
         pretrained_model: Definition of the model to go on from.
@@ -86,7 +110,7 @@ class TrainingSettings:
     folders: tuple[Path, ...]
     out_folder: Path
     max_epochs: int = 20
-    model_type: str = MODEL_TYPES[0]
+    model_type: str = AUTO
     batch_size: Optional[int] = None
     learning_rate: Optional[float] = None
     backbone: Optional[str] = None
@@ -153,18 +177,43 @@ class TrainingSettings:
             loss=parse_arguments(values["ARGUMENTS"] or {}),
         )
         settings._check()
-        return settings
+        return settings if settings.model_type == AUTO else settings.of_type(settings.model_type)
+
+    def of_type(self, model_type: str) -> TrainingSettings:
+        """These settings for a model type.
+
+        Raises:
+            ParameterError: Where something was asked for that means nothing to it.
+        """
+        task = traits(model_type).task
+        strange = [name for name in self.loss.given if not _means(name, model_type)]
+        if strange:
+            known = sorted(name for name in _ARGUMENTS if _means(name, model_type))
+            raise ParameterError(
+                f"The argument {strange[0]} means nothing to {model_type}.",
+                f"Its arguments are {', '.join(known)}.",
+            )
+        if self.monitor not in _MONITORED[task]:
+            raise ParameterError(
+                f"MONITOR is {self.monitor}, which is not measured for {model_type}.",
+                f"Use {' or '.join(_MONITORED[task])}.",
+            )
+        return replace(self, model_type=model_type)
+
+    @property
+    def backbone_or_default(self) -> str:
+        """The backbone asked for, else that of the model type."""
+        return self.backbone or traits(self.model_type).backbone
 
     def _check(self) -> None:
         if not self.name:
             raise ParameterError(f"{self.out_folder} cannot be OUT_FOLDER.", "Give a folder with a name.")
-        plain = (self.backbone or NO_BACKBONE).upper() == NO_BACKBONE
         if self.backbone_weights and self.pretrained_model:
             raise ParameterError(
                 "BACKBONE_WEIGHTS and PRETRAINED_MODEL exclude each other.",
                 "Start from the weights of a backbone, or go on from a whole model.",
             )
-        if self.backbone_weights and plain:
+        if self.backbone_weights and (self.backbone or NO_BACKBONE).upper() == NO_BACKBONE:
             raise ParameterError(
                 "BACKBONE_WEIGHTS needs a BACKBONE_MODEL.", "Name the backbone the weights belong to."
             )
@@ -188,7 +237,16 @@ def parse_arguments(arguments: Mapping[str, str]) -> LossSettings:
             given[key] = parse(str(text).strip())
         except ValueError:
             raise ParameterError(f"The argument {name} cannot be {text!r}.", f"Give {wanted}.") from None
-    return LossSettings(**given)
+    return LossSettings(**given, given=tuple(given))
+
+
+def _means(argument: str, model_type: str) -> bool:
+    """Whether an argument means something to a model type."""
+    if argument in _ANCHORS:
+        return model_type in _ANCHORS[argument]
+    if argument == "dropout":
+        return model_type == "UNET"
+    return traits(model_type).task in _TASKS.get(argument, (PIXELS, OBJECTS, CHIPS))
 
 
 def _truth(text: str) -> bool:
@@ -211,6 +269,26 @@ def _values(text: str) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in text.strip("[]() ").replace(",", " ").split()}))
 
 
+def _numbers(parse: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    def parse_all(text: str) -> tuple[Any, ...]:
+        found = tuple(parse(part) for part in text.strip("[]() ").replace(",", " ").split())
+        if not found or min(found) <= 0:
+            raise ValueError(text)
+        return found
+
+    return parse_all
+
+
+def _ratios(text: str) -> tuple[float, ...]:
+    """Ratios as numbers, or as the pairs [width, height] that ArcGIS writes."""
+    if "[" not in text.strip()[1:]:
+        return _numbers(float)(text)
+    pairs = [_numbers(float)(pair) for pair in re.findall(r"\[([^\[\]]*)\]", text)]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError(text)
+    return tuple(height / width for width, height in pairs)
+
+
 def _average(text: str) -> str:
     if text.lower() not in ("micro", "macro"):
         raise ValueError(text)
@@ -223,6 +301,20 @@ def _patience(text: str) -> int:
     return int(text)
 
 
+_ANCHORED = ("RETINANET", "FASTERRCNN", "MASKRCNN")
+
+#: Model types that an argument about anchors means something to.
+_ANCHORS = {"grids": ("SSD",), "zooms": ("SSD",), "ratios": ("SSD", *_ANCHORED), "scales": _ANCHORED}
+
+#: Tasks that an argument means something to, where that is not all of them.
+_TASKS = {
+    "focal_loss": (PIXELS, CHIPS),
+    "mixup": (PIXELS, CHIPS),
+    "dice_loss_fraction": (PIXELS,),
+    "dice_loss_average": (PIXELS,),
+    "jaccard_loss_weight": (PIXELS,),
+}
+
 _ARGUMENTS: dict[str, tuple[Callable[[str], Any], str]] = {
     "class_balancing": (_truth, "True or False"),
     "focal_loss": (_truth, "True or False"),
@@ -233,4 +325,9 @@ _ARGUMENTS: dict[str, tuple[Callable[[str], Any], str]] = {
     "dropout": (_between(0, 3), "a number from 0 to 3"),
     "weight_decay": (_between(0, 1), "a number from 0 to 1"),
     "patience": (_patience, "a whole number above 0"),
+    "mixup": (_truth, "True or False"),
+    "grids": (_numbers(int), "whole numbers, as in '[32, 16, 8]'"),
+    "zooms": (_numbers(float), "numbers, as in '[0.7, 1.0, 1.3]'"),
+    "ratios": (_ratios, "numbers or pairs, as in '[0.5, 1, 2]' or '[[1, 1], [1, 2]]'"),
+    "scales": (_numbers(float), "numbers, as in '[1, 1.26, 1.59]'"),
 }

@@ -12,7 +12,7 @@ from torch import nn
 from ..errors import ModelError, ParameterError
 from ..events import Reporter
 from ..imagery.band_names import red_green_blue
-from ..models.architectures.registry import build_network, describe_network
+from ..models.architectures.registry import NO_BACKBONE, build_network, describe_network
 from ..models.architectures.weights import load_encoder, read_weights, transfer_weights
 from ..models.definition import OWN_CONFIGURATION, ModelDefinition, load_definition
 from ..models.normalisation import Normalisation
@@ -20,7 +20,7 @@ from .augmentation import InputRange
 from .channels import IGNORED
 from .chips import ChipCollection
 from .dataset import TrainingData
-from .settings import NO_BACKBONE, TrainingSettings
+from .settings import TrainingSettings
 
 #: Chips looked at where the folder says nothing about its bands.
 _SAMPLE = 200
@@ -76,7 +76,7 @@ def prepare_network(
 def _from_scratch(
     settings: TrainingSettings, data: TrainingData, train: np.ndarray, reporter: Reporter
 ) -> StartingPoint:
-    bands, backbone = data.collection.band_count, settings.backbone or NO_BACKBONE
+    bands, backbone = data.collection.band_count, settings.backbone_or_default
     parameters = describe_network(settings.model_type, backbone, settings.loss.dropout)
     network = build_network(settings.model_type, parameters, bands, len(data.channels))
     if settings.backbone_weights:
@@ -100,6 +100,34 @@ def _from_model(
     settings: TrainingSettings, definition: ModelDefinition, data: TrainingData, reporter: Reporter
 ) -> StartingPoint:
     name, bands = definition.name, data.collection.band_count
+    parameters = check_pretrained(settings, definition, bands)
+    network = build_network(settings.model_type, parameters, bands, len(data.channels))
+    values = data.channels.values
+    kept = transfer_weights(network, read_weights(definition.model_file), definition.output_values, values)
+    if tuple(definition.output_values) != values:
+        reporter.message(
+            f"The classes differ from those of {name}: its last layer is made anew, {kept} of {len(values)} "
+            "classes keep what they had learnt."
+        )
+    scale = definition.normalisation or Normalisation.from_byte_range(bands)
+    if _looks_foreign(scale, stated_statistics(data.collection)):
+        reporter.warning(f"{name} was trained on pixels of another range than these chips: check the result.")
+    return StartingPoint(
+        network,
+        parameters,
+        InputRange.of_definition(scale),
+        settings.freeze,
+    )
+
+
+def check_pretrained(settings: TrainingSettings, definition: ModelDefinition, bands: int) -> dict[str, Any]:
+    """The ``ModelParameters`` of a model to go on from.
+
+    Raises:
+        ModelError: Where it is of another kind than the model to be trained.
+        ParameterError: Where another backbone was asked for.
+    """
+    name = definition.name
     if definition.configuration != OWN_CONFIGURATION:
         raise ModelError(
             f"{name} was not trained by this tool (ModelConfiguration {definition.configuration!r}).",
@@ -117,23 +145,7 @@ def _from_model(
         )
     parameters = dict(definition.model_parameters)
     _check_backbone(settings, str(parameters.get("backbone", NO_BACKBONE)), name)
-    network = build_network(settings.model_type, parameters, bands, len(data.channels))
-    values = data.channels.values
-    kept = transfer_weights(network, read_weights(definition.model_file), definition.output_values, values)
-    if tuple(definition.output_values) != values:
-        reporter.message(
-            f"The classes differ from those of {name}: its last layer is made anew, {kept} of {len(values)} "
-            "classes keep what they had learnt."
-        )
-    scale = definition.normalisation or Normalisation.from_byte_range(bands)
-    if _looks_foreign(scale, _stated(data.collection)):
-        reporter.warning(f"{name} was trained on pixels of another range than these chips: check the result.")
-    return StartingPoint(
-        network,
-        parameters,
-        InputRange.of_definition(scale),
-        settings.freeze,
-    )
+    return parameters
 
 
 def _check_backbone(settings: TrainingSettings, backbone: str, name: str) -> None:
@@ -152,7 +164,7 @@ def choose_input(data: TrainingData, train: np.ndarray) -> InputRange:
 
     Networks without batch normalisation learn visibly faster from it than from 0 to 1.
     """
-    return InputRange.of_statistics(_stated(data.collection) or _sampled(data, train))
+    return InputRange.of_statistics(stated_statistics(data.collection) or _sampled(data, train))
 
 
 def _looks_foreign(scale: Normalisation, chips: Optional[Normalisation]) -> bool:
@@ -163,7 +175,8 @@ def _looks_foreign(scale: Normalisation, chips: Optional[Normalisation]) -> bool
     )
 
 
-def _stated(collection: ChipCollection) -> Optional[Normalisation]:
+def stated_statistics(collection: ChipCollection) -> Optional[Normalisation]:
+    """Mean and deviation of each band as the first folder says them; None where it does not."""
     stats = collection.band_stats
     if len(stats) != collection.band_count or not any(float(band["StdDev"]) > 0 for band in stats):
         return None

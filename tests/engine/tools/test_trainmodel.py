@@ -52,7 +52,9 @@ def test_the_keywords_of_arcgis_are_understood():
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"ARGUMENTS": {"mixup": "True"}}, "mixup"),
+        ({"ARGUMENTS": {"gaussian_thresh": "0.5"}}, "gaussian_thresh"),
+        ({"ARGUMENTS": {"zooms": "1 2"}, "MODEL_TYPE": "FCOS"}, "zooms"),
+        ({"MONITOR": "MIOU", "MODEL_TYPE": "SSD"}, "MIOU"),
         ({"AUGMENTATION": "CUSTOM"}, "AUGMENTATION_PARAMETERS"),
         ({"AUGMENTATION_PARAMETERS": {"rotate": "30;0.5"}}, "CUSTOM"),
         ({"AUGMENTATION": "CUSTOM", "AUGMENTATION_PARAMETERS": {"blur": "3"}}, "blur"),
@@ -61,7 +63,7 @@ def test_the_keywords_of_arcgis_are_understood():
             {"BACKBONE_WEIGHTS": "w.pth", "BACKBONE_MODEL": "resnet18", "PRETRAINED_MODEL": "m.emd"},
             "PRETRAINED",
         ),
-        ({"MODEL_TYPE": "SSD"}, "MODEL_TYPE"),
+        ({"MODEL_TYPE": "YOLOV3"}, "MODEL_TYPE"),
         ({"VALIDATION_PERCENTAGE": 0}, "VALIDATION_PERCENTAGE"),
     ],
 )

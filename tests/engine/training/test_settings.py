@@ -13,8 +13,8 @@ def test_arguments_are_typed():
 
 
 def test_an_unknown_argument_is_refused_by_name():
-    with pytest.raises(ParameterError, match="mixup") as caught:
-        parse_arguments({"mixup": "True"})
+    with pytest.raises(ParameterError, match="gaussian_thresh") as caught:
+        parse_arguments({"gaussian_thresh": "0.5"})
     assert "focal_loss" in caught.value.fix
 
 

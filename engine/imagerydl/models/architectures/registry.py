@@ -1,25 +1,85 @@
 """Model types and the module that builds each; a new type is one file and one line here.
 
 A module named here has ``describe(model_type, backbone, dropout) -> ModelParameters`` and
-``build(model_type, parameters, bands, outputs) -> network``; a network has ``encoder``, ``HEAD``
-(the name of its last layer) and takes images of any size.
+``build(model_type, parameters, bands, outputs) -> network``; a network has ``encoder``. One that
+classifies pixels or chips has ``HEAD`` too, the name of its last layer. Networks take images of any size.
+Standard library only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ModelError
+from ...errors import ModelError, ParameterError
 
 if TYPE_CHECKING:
     from torch import nn
 
-#: Model type -> module of its plain form (backbone NONE), module of its form with a backbone.
-_MODULES = {"UNET": ("unet", "segmentation")}
+#: What a network says something about.
+PIXELS, OBJECTS, CHIPS = "pixels", "objects", "chips"
 
-MODEL_TYPES = tuple(_MODULES)
+#: No backbone: the plain network of the model type.
+NO_BACKBONE = "NONE"
+
+_FULL_SIZED = "resnet34"
+
+
+@dataclass(frozen=True)
+class ModelTraits:
+    """What is known of a model type before anything is loaded.
+
+    Attributes:
+        task: :data:`PIXELS`, :data:`OBJECTS` or :data:`CHIPS`.
+        module: Of its form with a backbone.
+        plain: Module of its form without one; "" where there is none.
+        gives_masks: Whether it learns outlines of objects.
+        backbone: Taken where none is named.
+    """
+
+    task: str
+    module: str
+    plain: str = ""
+    gives_masks: bool = False
+    backbone: str = NO_BACKBONE
+
+
+_TRAITS: Mapping[str, ModelTraits] = {
+    "UNET": ModelTraits(PIXELS, "segmentation", "unet"),
+    "UNETPLUSPLUS": ModelTraits(PIXELS, "segmentation", backbone=_FULL_SIZED),
+    "DEEPLAB": ModelTraits(PIXELS, "segmentation", backbone=_FULL_SIZED),
+    "PSPNET": ModelTraits(PIXELS, "segmentation", backbone=_FULL_SIZED),
+    "FPN": ModelTraits(PIXELS, "segmentation", backbone=_FULL_SIZED),
+    "SEGFORMER": ModelTraits(PIXELS, "segmentation", backbone=_FULL_SIZED),
+    "FCOS": ModelTraits(OBJECTS, "detection", "detection"),
+    "RETINANET": ModelTraits(OBJECTS, "detection", "detection"),
+    "SSD": ModelTraits(OBJECTS, "detection", "detection"),
+    "FASTERRCNN": ModelTraits(OBJECTS, "detection", "detection"),
+    "MASKRCNN": ModelTraits(OBJECTS, "detection", "detection", gives_masks=True),
+    "FEATURE_CLASSIFIER": ModelTraits(CHIPS, "chip_classifier", "chip_classifier"),
+}
+
+MODEL_TYPES = tuple(_TRAITS)
+
+
+def traits(model_type: str) -> ModelTraits:
+    """What is known of a model type.
+
+    Raises:
+        ModelError: For an unknown one.
+    """
+    if model_type.upper() not in _TRAITS:
+        raise ModelError(
+            f"There is no model type {model_type!r}.", f"The model types are {', '.join(MODEL_TYPES)}."
+        )
+    return _TRAITS[model_type.upper()]
+
+
+def types_of(task: str) -> tuple[str, ...]:
+    """The model types for a task."""
+    return tuple(name for name, one in _TRAITS.items() if one.task == task)
 
 
 def describe_network(model_type: str, backbone: str, dropout: float) -> dict[str, Any]:
@@ -31,10 +91,10 @@ def describe_network(model_type: str, backbone: str, dropout: float) -> dict[str
         dropout: Share of the plain network's own dropout.
 
     Raises:
-        ParameterError: For an unknown backbone.
+        ParameterError: For an unknown backbone, or none where the model type needs one.
         ModelError: For an unknown model type.
     """
-    return _module(model_type, backbone).describe(model_type, backbone.strip(), dropout)
+    return _module(model_type, backbone).describe(model_type.upper(), backbone.strip(), dropout)
 
 
 def build_network(model_type: str, parameters: Mapping[str, Any], bands: int, outputs: int) -> nn.Module:
@@ -49,14 +109,16 @@ def build_network(model_type: str, parameters: Mapping[str, Any], bands: int, ou
     Raises:
         ModelError: Where it cannot be built.
     """
-    module = _module(model_type, str(parameters.get("backbone", "NONE")))
+    module = _module(model_type, str(parameters.get("backbone", NO_BACKBONE)))
     return module.build(model_type.upper(), parameters, bands, outputs)
 
 
 def _module(model_type: str, backbone: str) -> Any:
-    if model_type.upper() not in _MODULES:
-        raise ModelError(
-            f"There is no model type {model_type!r}.", f"The model types are {', '.join(MODEL_TYPES)}."
+    known = traits(model_type)
+    name = known.plain if backbone.strip().upper() == NO_BACKBONE else known.module
+    if not name:
+        raise ParameterError(
+            f"{model_type} needs a backbone.",
+            f"Leave BACKBONE_MODEL empty for {known.backbone}, or name another one.",
         )
-    plain, with_backbone = _MODULES[model_type.upper()]
-    return import_module("." + (plain if backbone.strip().upper() == "NONE" else with_backbone), __package__)
+    return import_module("." + name, __package__)

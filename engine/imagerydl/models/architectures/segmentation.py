@@ -11,9 +11,17 @@ from torch import Tensor, nn
 from ...errors import ModelError
 from .backbones import encoder_name, forbid_downloads
 from .padding import pad_to_multiple
+from .pooling import make_exportable
 
 #: Class of the segmentation library for each model type.
-_CLASSES = {"UNET": "Unet"}
+_CLASSES = {
+    "UNET": "Unet",
+    "UNETPLUSPLUS": "UnetPlusPlus",
+    "DEEPLAB": "DeepLabV3Plus",
+    "PSPNET": "PSPNet",
+    "FPN": "FPN",
+    "SEGFORMER": "Segformer",
+}
 
 
 def describe(model_type: str, backbone: str, dropout: float) -> dict[str, Any]:
@@ -36,6 +44,7 @@ def build(model_type: str, parameters: Mapping[str, Any], bands: int, outputs: i
                 encoder_name=backbone, encoder_weights=None, in_channels=bands, classes=outputs
             )
         )
+        make_exportable(network)
         # Some backbones take images of one size only, and say so when they see another.
         with torch.inference_mode():
             network.eval()(torch.zeros(1, bands, 96, 64))

@@ -69,7 +69,7 @@ class TorchPixelModel(PixelModel):
 
         from .torch_network import last_operator, load_network
 
-        device = _usable_device(options.device)
+        device = usable_device(options.device)
         self._candidates = _candidates(options.precision, device)
         code = foreign_code(definition)
         if code:
@@ -216,7 +216,12 @@ class TorchPixelModel(PixelModel):
         return torch.autocast(self._torch_device.type, dtype)
 
 
-def _usable_device(device: Device) -> Device:
+def usable_device(device: Device) -> Device:
+    """The device, or the processor where PyTorch does not run on it and it was not demanded.
+
+    Raises:
+        RuntimeMissingError: If a device was named that this PyTorch does not run on.
+    """
     if device.kind != "cuda" or torch_sees_cuda():
         return device
     if device.is_demanded:

@@ -1,0 +1,85 @@
+"""Which networks fit which chips, and the training that goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from ..chips.folder import read_exported_folder
+from ..errors import ParameterError
+from ..events import Reporter
+from ..models.architectures.registry import CHIPS, MODEL_TYPES, OBJECTS, PIXELS, traits
+from ..outputs import ensure_free
+from .settings import AUTO, TrainingSettings
+
+#: Metadata formats that say something about each task.
+TASK_FORMATS: Mapping[str, tuple[str, ...]] = {
+    PIXELS: ("Classified_Tiles",),
+    OBJECTS: ("PASCAL_VOC_rectangles", "KITTI_rectangles", "COCO", "YOLO", "RCNN_Masks"),
+    CHIPS: ("Labeled_Tiles", "MultiLabeled_Tiles", "Imagenet"),
+}
+
+#: Formats with outlines of objects.
+MASK_FORMATS = ("RCNN_Masks", "COCO")
+
+#: Module of each task; its ``train(settings, reporter)`` is the whole way.
+_PIPELINES = {PIXELS: "pipeline", OBJECTS: "object_pipeline", CHIPS: "chip_pipeline"}
+
+_CHOICES = {PIXELS: "UNET", OBJECTS: "FCOS", CHIPS: "FEATURE_CLASSIFIER"}
+
+
+def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
+    """Train the network asked for, or the one that fits the chips.
+
+    Raises:
+        ParameterError: Where the network asked for does not fit the chips, with those that do.
+    """
+    ensure_free(settings.out_folder, settings.overwrite)
+    metadata_format = read_exported_folder(settings.folders[0]).metadata_format
+    if settings.model_type == AUTO:
+        settings = settings.of_type(choose_model_type(metadata_format))
+        reporter.message(f"The chips are {metadata_format}: training a {settings.model_type}.")
+    else:
+        check_fit(settings.model_type, metadata_format)
+    module = _PIPELINES[traits(settings.model_type).task]
+    return import_module(f".{module}", __package__).train(settings, reporter)
+
+
+def formats_of(model_type: str) -> tuple[str, ...]:
+    """Metadata formats that a model type learns from."""
+    known = traits(model_type)
+    return MASK_FORMATS if known.gives_masks else TASK_FORMATS[known.task]
+
+
+def choose_model_type(metadata_format: str) -> str:
+    """The model type for chips of a format.
+
+    Raises:
+        ParameterError: Where there is none.
+    """
+    if metadata_format == "RCNN_Masks":
+        return "MASKRCNN"
+    for task, formats in TASK_FORMATS.items():
+        if metadata_format in formats:
+            return _CHOICES[task]
+    known = ", ".join(name for formats in TASK_FORMATS.values() for name in formats)
+    raise ParameterError(
+        f"No network here learns from chips exported as {metadata_format}.", f"Export them as one of {known}."
+    )
+
+
+def check_fit(model_type: str, metadata_format: str) -> None:
+    """Refuse a model type that cannot learn from chips of a format.
+
+    Raises:
+        ParameterError: Naming what does fit.
+    """
+    if metadata_format in formats_of(model_type):
+        return
+    fitting = [name for name in MODEL_TYPES if metadata_format in formats_of(name)]
+    learns = f"{model_type} learns from {' or '.join(formats_of(model_type))}"
+    raise ParameterError(
+        f"MODEL_TYPE is {model_type}, which does not fit chips exported as {metadata_format}.",
+        f"{learns}; these chips fit {', '.join(fitting)}." if fitting else f"{learns}.",
+    )
