@@ -198,6 +198,17 @@ def test_torchvision_gives_lists_of_their_own_length():
     assert shapely.area(detections.shapes).tolist() == [160, 300]
 
 
+def test_labels_may_count_from_0():
+    outputs = [
+        RawOutput("boxes", np.array([[1, 2, 3, 4]], np.float32)),
+        RawOutput("labels", np.array([0])),
+        RawOutput("scores", np.array([0.9], np.float32)),
+    ]
+    for first, found in ((0, [0]), (1, [])):
+        output = find_detection_output(outputs, TILE, 3, "", "net.onnx", first)
+        assert output.decode([o.array for o in outputs], LIMITS, TILE).classes.tolist() == found
+
+
 @pytest.mark.parametrize(
     "outputs",
     [
