@@ -245,6 +245,18 @@ class TestPretrained:
             "Grey",
         ]
 
+    def test_the_model_type_is_that_of_the_model_to_go_on_from(self, tmp_path, object_values, listener):
+        first = train(object_values, listener, MODEL_TYPE="SSD", OUT_FOLDER=str(tmp_path / "first"))
+        values = {**object_values, "FREEZE": True, "PRETRAINED_MODEL": first["OUT_MODEL_DEFINITION"]}
+        second = train(values, listener)
+        weights = [
+            load_file(str(load_definition(result["OUT_MODEL_DEFINITION"]).model_file))
+            for result in (first, second)
+        ]
+        encoder = [name for name in weights[0] if ".encoder." in name]
+        assert encoder
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in encoder), "it was frozen"
+
     def test_a_model_of_another_kind_is_refused(self, trained, object_values, listener):
         with pytest.raises(ModelError, match="FCOS, not a SSD"):
             train(object_values, listener, MODEL_TYPE="SSD", PRETRAINED_MODEL=trained[0]["OUT_MODEL_PACKAGE"])
