@@ -1,4 +1,4 @@
-"""Write a page for each tool into docs/tools/, from the tools' declarations.
+"""Write a page for each tool into docs/tools/, and the page of model definitions, from what declares them.
 
 python docs/generate.py            writes the pages
 python docs/generate.py --check    fails where a page is not what it would be
@@ -14,6 +14,7 @@ DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent / "engine"))
 
 from imagerydl import tools  # noqa: E402 - found through the line above
+from imagerydl.models.definition_keys import KEYS, Key  # noqa: E402
 from imagerydl.tool import VECTOR_EXTENSIONS, Kind, Param, Tool  # noqa: E402
 
 FOLDER = DOCS / "tools"
@@ -27,6 +28,7 @@ _KINDS = {
     Kind.FOLDER: "folder",
     Kind.FOLDERS: "one or several folders",
     Kind.FILE: "file",
+    Kind.FILES: "one or several files",
     Kind.TEXT: "text",
     Kind.CHOICE: "choice",
     Kind.INTEGER: "whole number",
@@ -80,7 +82,55 @@ def pages() -> dict[Path, str]:
     """Every page by its path."""
     written = {FOLDER / f"{tool.id}.md": page(tool) for tool in tools.all_tools()}
     written[FOLDER / "README.md"] = index()
+    written[DOCS / "model-definition.md"] = definition_page()
     return written
+
+
+def definition_page() -> str:
+    """The page of the keys of a model definition, Markdown."""
+    rows = [(_key_names(key), _capital(key.takes), _key_default(key), key.meaning) for key in KEYS]
+    return (
+        "\n\n".join([_FROM_KEYS, _DEFINITION, _table(("Key", "Takes", "Left out", "Meaning"), rows)]) + "\n"
+    )
+
+
+_FROM_KEYS = (
+    "<!-- Written by docs/generate.py from engine/imagerydl/models/definition_keys.py: change that. -->"
+)
+
+_DEFINITION = """# Model definitions
+
+A model definition (`.emd`) is a JSON object that says what a model is, what it takes and what its
+outputs mean. Tools take it as a file, in a package (`.dlpk`), or as the JSON text itself; a bare `.onnx`
+file brings its own. `imagerydl:describemodel` shows what is read in one, and what is wrong.
+
+Reading is lenient where a text can be meant in one way only: a byte-order mark, UTF-16, Windows line
+ends, commas before a closing bracket, commas forgotten between lines, single backslashes in paths,
+numbers and truth as text, and the hints of an exported template ("e.g. 256"), which count as left out.
+Writing is strict JSON.
+
+Everything that is wrong is told at once, each fault with its key, its line and what to do. Keys that are
+not in this table are kept and not looked at.
+
+Paths lead from the folder of the definition. Windows separators are understood; a path that leads
+nowhere, as one of another computer, is looked for by its name beside the definition. Network paths are
+tried last."""
+
+
+def _key_names(key: Key) -> str:
+    return "<br>".join(f"`{name}`" for name in (key.name, *key.aliases))
+
+
+def _key_default(key: Key) -> str:
+    if key.needed:
+        return f"**needed**, {key.needed}" if key.needed != "always" else "**needed**"
+    if key.default in (None, "", (), {}):
+        return ""
+    return f"`{str(key.default).lower() if isinstance(key.default, bool) else key.default}`"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _takes(tool: Tool, param: Param) -> str:

@@ -30,6 +30,7 @@ DOUBLE = _first("Qgis.ProcessingNumberParameterType.Double", "QgsProcessingParam
 FILE = _first("Qgis.ProcessingFileParameterBehavior.File", "QgsProcessingParameterFile.File")
 FOLDER = _first("Qgis.ProcessingFileParameterBehavior.Folder", "QgsProcessingParameterFile.Folder")
 
+SOURCE_FILE = _first("Qgis.ProcessingSourceType.File", "QgsProcessing.TypeFile")
 SOURCE_RASTER = _first("Qgis.ProcessingSourceType.Raster", "QgsProcessing.TypeRaster")
 SOURCE_VECTOR = _first("Qgis.ProcessingSourceType.VectorAnyGeometry", "QgsProcessing.TypeVectorAnyGeometry")
 SOURCE_GEOMETRY = {

@@ -72,8 +72,8 @@ def normalised(tool: Tool, parameters: Mapping[str, Any], context: QgsProcessing
             continue
         if param.kind in _FORGIVING_KINDS:
             result[param.key] = qgis_value(param, param.coerce(_cells(param, raw)))
-        elif param.kind is Kind.RASTERS:
-            result[param.key] = _rasters(raw)
+        elif param.kind in (Kind.RASTERS, Kind.FILES):
+            result[param.key] = _listed(raw)
         elif param.kind is Kind.FIELD and isinstance(raw, (list, tuple)):
             result[param.key] = str(raw[0])
         elif param.kind is Kind.OUT_FEATURES:
@@ -113,7 +113,7 @@ def _cells(param: Param, raw: Any) -> Any:
     return [cell.strip().strip('"') for cell in raw.split(",")]
 
 
-def _rasters(raw: Any) -> list[Any]:
+def _listed(raw: Any) -> list[Any]:
     if isinstance(raw, str):
         return [part.strip().strip('"') for part in raw.split(";") if part.strip()]
     return list(raw) if isinstance(raw, (list, tuple)) else [raw]
@@ -202,7 +202,7 @@ class InputReader:
             return self._read_features(param)
         if param.kind in (Kind.FILE, Kind.FOLDER):
             return _absolute(value)
-        if param.kind is Kind.FOLDERS:
+        if param.kind in (Kind.FOLDERS, Kind.FILES):
             return [_absolute(path) for path in value]
         return value
 

@@ -147,6 +147,11 @@ def _file(param: Param) -> QgsProcessingParameterDefinition:
     return definition
 
 
+def _files(param: Param) -> QgsProcessingParameterDefinition:
+    key, label, default, optional = _common(param)
+    return QgsProcessingParameterMultipleLayers(key, label, compat.SOURCE_FILE, default, optional)
+
+
 def _text(param: Param) -> QgsProcessingParameterDefinition:
     key, label, default, optional = _common(param)
     return QgsProcessingParameterString(key, label, default, param.multiline, optional)
@@ -236,6 +241,7 @@ _MAKERS: dict[Kind, Callable[[Param], QgsProcessingParameterDefinition]] = {
     Kind.FOLDER: _folder,
     Kind.FOLDERS: _folder,
     Kind.FILE: _file,
+    Kind.FILES: _files,
     Kind.TEXT: _text,
     Kind.CHOICE: _choice,
     Kind.INTEGER: _number,

@@ -18,7 +18,7 @@ from . import __version__, tools, worker
 from .errors import CancelledError, EngineError
 from .events import Reporter, terminal_sink
 from .jobs import make_job, run_job
-from .tool import Kind, Param, Tool
+from .tool import LIST_KINDS, Kind, Param, Tool
 
 EXIT_BAD_USAGE = 2
 
@@ -37,7 +37,7 @@ def _add_option(parser: argparse.ArgumentParser, tool: Tool, param: Param) -> No
         "required": param.is_required,
         "metavar": param.kind.value.upper(),
     }
-    if param.kind in (Kind.RASTERS, Kind.FOLDERS):
+    if param.kind in LIST_KINDS:
         options["nargs"] = "+"
     elif param.kind is Kind.BOOLEAN:
         options["nargs"] = "?"

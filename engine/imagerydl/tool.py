@@ -29,6 +29,7 @@ class Kind(str, Enum):
     FOLDER = "folder"  # str: folder, or a pattern with wildcards where `pattern` is set
     FOLDERS = "folders"  # list[str]
     FILE = "file"  # str
+    FILES = "files"  # list[str]
     TEXT = "text"  # str: also "a path, or the text itself"
     CHOICE = "choice"  # str: one of `choices`
     INTEGER = "integer"  # int
@@ -45,7 +46,8 @@ class Kind(str, Enum):
 OUTPUT_KINDS = frozenset({Kind.OUT_FOLDER, Kind.OUT_RASTER, Kind.OUT_FILE, Kind.OUT_FEATURES})
 #: Vector formats that are one file, so that an output appears with one rename; the usual one first.
 VECTOR_EXTENSIONS = ("gpkg", "geojson", "fgb")
-_LIST_KINDS = frozenset({Kind.RASTERS, Kind.FOLDERS})
+#: Kinds whose value is a list.
+LIST_KINDS = frozenset({Kind.RASTERS, Kind.FOLDERS, Kind.FILES})
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Param:
             ParameterError: Naming this parameter and what it accepts.
         """
         if value is None or (isinstance(value, str) and not value.strip()):
-            return list(self.default or ()) if self.kind in _LIST_KINDS else self.default
+            return list(self.default or ()) if self.kind in LIST_KINDS else self.default
         return _COERCERS.get(self.kind, _coerce_text)(self, value)
 
 
@@ -339,6 +341,7 @@ def _coerce_extent(param: Param, value: Any) -> dict[str, Any]:
 _COERCERS: dict[Kind, Callable[[Param, Any], Any]] = {
     Kind.RASTERS: _coerce_list,
     Kind.FOLDERS: _coerce_list,
+    Kind.FILES: _coerce_list,
     Kind.INTEGER: _coerce_integer,
     Kind.NUMBER: _coerce_number,
     Kind.BOOLEAN: _coerce_boolean,

@@ -12,14 +12,18 @@ import pytest
 from imagerydl import tools
 from imagerydl.cli import build_parser
 from imagerydl.errors import ParameterError
-from imagerydl.tool import Kind
+from imagerydl.tool import LIST_KINDS, Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = tools.all_tools()
 PARAMS = [(tool, param) for tool in TOOLS for param in tool.params]
 
 #: Never changed, never removed: saved models and scripts name them.
-PUBLISHED = ("exporttrainingdata", "trainmodel", "classifypixels", "setupruntime", "checkruntime")
+PUBLISHED = (
+    "exporttrainingdata", "trainmodel", "classifypixels", "nonmaximumsuppression",
+    "computeaccuracyobjectdetection", "computeaccuracypixelclassification", "describemodel",
+    "createmodelpackage", "editmodelpackage", "trustedmodels", "setupruntime", "checkruntime",
+)  # fmt: skip
 
 each_tool = pytest.mark.parametrize("tool", TOOLS, ids=[tool.id for tool in TOOLS])
 each_param = pytest.mark.parametrize(
@@ -90,7 +94,7 @@ def test_a_parameter_reads_well(tool, param):
 
 @each_param
 def test_a_default_is_a_value_of_its_kind(tool, param):
-    assert param.coerce(None) == (param.default if param.kind not in (Kind.RASTERS, Kind.FOLDERS) else [])
+    assert param.coerce(None) == (param.default if param.kind not in LIST_KINDS else [])
     if param.default not in (None, (), []):
         assert param.coerce(param.default) == param.default
     if param.is_required:

@@ -217,7 +217,7 @@ def test_the_definition_tells_name_and_classes(plugin, tmp_path):
     definition = {
         "Framework": "PyTorch", "ModelConfiguration": "Net", "ModelName": "River net",
         "ModelFile": "net.onnx", "ModelType": "ImageClassification",
-        "ImageHeight": 64, "ImageWidth": 64, "Classes": classes,
+        "ImageHeight": 64, "ImageWidth": 64, "ExtractBands": [0], "Classes": classes,
     }  # fmt: skip
     path = tmp_path / "net.emd"
     path.write_text(json.dumps(definition))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import processing
 import pytest
@@ -29,6 +30,7 @@ TYPES = {
     "FIELD": "field",
     "FOLDER": "file",
     "FOLDERS": "file",
+    "FILES": "multilayer",
     "FILE": "file",
     "ACTION": "string",
     "REMARK": "string",
@@ -141,6 +143,14 @@ def test_a_folder_may_be_a_pattern_and_folders_a_list(tmp_path):
     assert job["FOLDERS"][0].endswith("/one")
     assert job["FOLDERS"][0].startswith("/")
     assert job_of(FOLDERS=f"/a;{tmp_path}")["FOLDERS"] == ["/a", str(tmp_path)]
+
+
+@pytest.mark.parametrize("given", [["one.txt", "/a/two.txt"], "one.txt;/a/two.txt"])
+def test_files_are_a_list_or_one_text(given):
+    found = job_of(FILES=given)["FILES"]
+    assert found == [os.path.abspath("one.txt"), os.path.abspath("/a/two.txt")]
+    assert job_of(FILES="one.txt")["FILES"] == found[:1]
+    assert job_of()["FILES"] == []
 
 
 def test_a_file_may_be_given_as_its_text():

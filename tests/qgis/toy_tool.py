@@ -128,6 +128,7 @@ def make_tool(tool: ModuleType, errors: ModuleType, needs_runtime: bool = True):
         param("FIELD", kind.FIELD, "Field", "A field of the layer.", optional=True, parent="LAYER"),
         param("FOLDER", kind.FOLDER, "Folder", "A folder or pattern.", optional=True, pattern=True),
         param("FOLDERS", kind.FOLDERS, "Folders", "Some folders.", optional=True),
+        param("FILES", kind.FILES, "Files", "Some files.", optional=True),
         param("FILE", kind.FILE, "Model", "A file or its text.", optional=True, extension="emd dlpk"),
         param("ACTION", kind.TEXT, "Action", "What to act out.", optional=True, multiline=True),
         # Before the choices it depends on, the second of which depends on the first.

@@ -76,7 +76,7 @@ import numpy
 class Wetness:
     """Water by an index of two bands."""
 
-    def initialize(self, model, model_as_file):
+    def initialize(self, **kwargs):
         """Nothing is loaded."""
 
     def getParameterInfo(self):
@@ -225,7 +225,8 @@ def picture_arguments(raster: QgsRasterLayer) -> None:
     (folder / "wetness.emd").write_text(json.dumps(_RASTER_FUNCTION_DEFINITION), encoding="utf-8")
     # Agreed to beforehand: a question in front of the dialog would be in the picture.
     trust = plugin_module("engine.imagerydl.models.trust")
-    trust.trust(trust.ForeignCode((folder / "wetness.py",), "a Python raster function"))
+    files = (folder / "wetness.json", folder / "wetness.py")
+    trust.trust(trust.ForeignCode(files, "a Python raster function"))
     dialog = processing.createAlgorithmDialog(
         "imagerydl:classifypixels",
         {

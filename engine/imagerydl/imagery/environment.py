@@ -16,6 +16,11 @@ _OPTIONS = {
     # A JPEG that ends too early is an error, not a picture with a grey half.
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",
     "GDAL_NUM_THREADS": "1",
+    # Servers that do not answer are an error after a while, not a run that never ends (seconds).
+    "GDAL_HTTP_CONNECTTIMEOUT": "15",
+    "GDAL_HTTP_TIMEOUT": "60",
+    "GDAL_HTTP_MAX_RETRY": "3",
+    "GDAL_HTTP_RETRY_DELAY": "1",
 }
 
 

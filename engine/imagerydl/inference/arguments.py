@@ -5,9 +5,9 @@ Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Optional
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Optional
 
 from ..errors import ParameterError
 from ..models.arguments import BOOLEAN, CHOICE, NUMBER, ModelArgument
@@ -198,29 +198,23 @@ class PixelArguments:
         Raises:
             ParameterError: Naming the argument that has no usable value, or that nobody knows.
         """
-        given = {
-            name.strip().lower(): str(text).strip()
-            for name, text in (arguments or {}).items()
-            if str(text).strip()
-        }
-        own = {argument.name.lower() for argument in declared or ()}
-        unknown = [name for name in given if name not in _READERS and name not in own]
-        if declared is not None and unknown:
-            names = dict.fromkeys(argument.name for argument in (*PIXEL_ARGUMENTS, *declared))
-            raise ParameterError(
-                f"ARGUMENTS has no argument {unknown[0]!r} with this model.",
-                f"There are {', '.join(names)}.",
-            )
-        # A model's own threshold may run to 100, its policies may be others.
-        readable = {
-            name: text for name, text in given.items() if name in _READERS and name not in own - _SHARED
-        }
-        read = {name: _READERS[name](name, text) for name, text in readable.items()}
+        read = read_arguments(arguments, _READERS, PIXEL_ARGUMENTS, declared, _SHARED)
         if "padding" in read and "overlap" in read:
             raise ParameterError(
                 "The arguments padding and overlap say the same in two ways.", "Give one of them."
             )
         return cls(**read)
+
+    def completed(
+        self, padding: Optional[int], batch_size: Optional[int], threshold: Optional[float]
+    ) -> PixelArguments:
+        """With what a definition says in place of what was not given."""
+        return replace(
+            self,
+            padding=padding if self.padding is None and self.overlap is None else self.padding,
+            batch_size=self.batch_size or batch_size,
+            threshold=threshold if self.threshold is None else self.threshold,
+        )
 
     def padding_for(self, tile: tuple[int, int]) -> int:
         """Padding in pixels for tiles of (height, width)."""
@@ -232,11 +226,63 @@ class PixelArguments:
 
     def batch_size_for(self, tile: tuple[int, int]) -> int:
         """Tiles predicted together for tiles of (height, width)."""
-        low, high = _BATCH_LIMITS
-        return self.batch_size or max(low, min(high, _BATCH_PIXELS // (tile[0] * tile[1])))
+        return self.batch_size or default_batch(tile)
 
 
-def _number(name: str, text: str, low: float, high: float, *, whole: bool) -> float:
+def read_arguments(
+    arguments: Optional[Mapping[str, str]],
+    readers: Mapping[str, Callable[[str, str], Any]],
+    known: Sequence[ModelArgument],
+    declared: Optional[Sequence[ModelArgument]],
+    shared: Collection[str],
+    key: str = "ARGUMENTS",
+) -> dict[str, Any]:
+    """The values of a run's own arguments, by lower-case name, of those that are given.
+
+    Args:
+        arguments: Texts by name.
+        readers: What reads each of the run's own arguments.
+        known: The run's own arguments, for errors.
+        declared: What the model declares itself, which is the model's to read; None while no model is known:
+            then any name goes, and values are taken for the run's own.
+        shared: Names that model and run both need to know where the model declares them.
+        key: Parameter they come from, for errors.
+
+    Raises:
+        ParameterError: Naming the argument that has no usable value, or that nobody knows.
+    """
+    given = {
+        name.strip().lower(): str(text).strip()
+        for name, text in (arguments or {}).items()
+        if str(text).strip()
+    }
+    own = {argument.name.lower() for argument in declared or ()}
+    unknown = [name for name in given if name not in readers and name not in own]
+    if declared is not None and unknown:
+        names = dict.fromkeys(argument.name for argument in (*known, *declared))
+        raise ParameterError(
+            f"{key} has no argument {unknown[0]!r} with this model.",
+            f"There are {', '.join(names)}.",
+        )
+    # A model's own threshold may run to 100, its policies may be others.
+    readable = {
+        name: text for name, text in given.items() if name in readers and name not in own - set(shared)
+    }
+    return {name: readers[name](name, text) for name, text in readable.items()}
+
+
+def default_batch(tile: tuple[int, int]) -> int:
+    """Tiles of (height, width) predicted together where nobody says."""
+    low, high = _BATCH_LIMITS
+    return max(low, min(high, _BATCH_PIXELS // (tile[0] * tile[1])))
+
+
+def read_number(name: str, text: str, low: float, high: float, *, whole: bool) -> float:
+    """The number in an argument's text.
+
+    Raises:
+        ParameterError: If it is none, or lies outside ``low`` to ``high``.
+    """
     try:
         number = float(text)
     except ValueError:
@@ -250,7 +296,12 @@ def _number(name: str, text: str, low: float, high: float, *, whole: bool) -> fl
     return int(number) if whole else number
 
 
-def _truth(name: str, text: str) -> bool:
+def read_truth(name: str, text: str) -> bool:
+    """True or False in an argument's text.
+
+    Raises:
+        ParameterError: If it is neither.
+    """
     word = text.lower()
     if word in ("true", "1", "yes"):
         return True
@@ -272,12 +323,12 @@ _SHARED = frozenset({"padding", "batch_size", "tile_size", "predict_background",
 
 _INFINITY = float("inf")
 _READERS = {
-    "padding": lambda name, text: _number(name, text, 0, _INFINITY, whole=True),
-    "overlap": lambda name, text: _number(name, text, 0, 0.999, whole=False),
-    "batch_size": lambda name, text: _number(name, text, 1, _INFINITY, whole=True),
-    "tile_size": lambda name, text: _number(name, text, 1, _INFINITY, whole=True),
-    "predict_background": _truth,
-    "test_time_augmentation": _truth,
-    "threshold": lambda name, text: _number(name, text, 0, 1, whole=False),
+    "padding": lambda name, text: read_number(name, text, 0, _INFINITY, whole=True),
+    "overlap": lambda name, text: read_number(name, text, 0, 0.999, whole=False),
+    "batch_size": lambda name, text: read_number(name, text, 1, _INFINITY, whole=True),
+    "tile_size": lambda name, text: read_number(name, text, 1, _INFINITY, whole=True),
+    "predict_background": read_truth,
+    "test_time_augmentation": read_truth,
+    "threshold": lambda name, text: read_number(name, text, 0, 1, whole=False),
     "merge_policy": _policy,
 }

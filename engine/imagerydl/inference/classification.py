@@ -85,7 +85,7 @@ class _Block:
         self._first = first_row  # raster row of the first row held; earlier ones are in the spool
         self._filled = 0
         self._skipped_before = skipped
-        self.skipped_by_row: dict[int, int] = {}
+        self._skipped_by_row: dict[int, int] = {}
         decider = run.decider
         shape = (BAND_ROWS, layout.width)
         self._held = {CLASSES: np.empty(shape, dtype=decider.dtype)}
@@ -95,7 +95,8 @@ class _Block:
 
     def take(self, batch: Batch, scores: Optional[np.ndarray]) -> None:
         """Take in a predicted batch; ``scores`` is None where every tile was skipped."""
-        run = self._run
+        run, row = self._run, batch.run.row
+        self._skipped_by_row[row] = self._skipped_by_row.get(row, 0) + batch.skipped
         if scores is not None:
             if run.needs_probabilities:
                 scores = run.predictor.probabilities(scores)
@@ -143,7 +144,7 @@ class _Block:
             tally.counts[value] = tally.counts.get(value, 0) + count
         next_row = self._first + self._filled
         again = layout.y.tiles_over(next_row, layout.y.length).start if next_row < layout.y.length else None
-        skipped = sum(n for row, n in self.skipped_by_row.items() if again is None or row < again)
+        skipped = sum(n for row, n in self._skipped_by_row.items() if again is None or row < again)
         note = BandNote(
             block=self._index,
             column=layout.first_column,
@@ -228,7 +229,8 @@ def classify(
                 scores = (
                     predictor.scores(batch.tiles, batch.valid, batch.positions) if batch.columns else None
                 )
-                _note_skipped(batch, block, tally)
+                tally.tiles += len(batch.run.columns)
+                tally.skipped += batch.skipped
                 pending.append(behind.submit(block.take, batch, scores))
                 note = f"{tally.skipped} without data" if tally.skipped else ""
                 reporter.progress("Classifying pixels", tally.tiles, total, "tiles", note)
@@ -253,13 +255,6 @@ def _go_on(spool: Spool, height: int, tally: Tally) -> tuple[int, int]:
     tally.skipped = last.skipped
     row = last.row + last.rows
     return (last.block + 1, 0) if row >= height else (last.block, row)
-
-
-def _note_skipped(batch: Batch, block: _Block, tally: Tally) -> None:
-    row = batch.run.row
-    block.skipped_by_row[row] = block.skipped_by_row.get(row, 0) + batch.skipped
-    tally.tiles += len(batch.run.columns)
-    tally.skipped += batch.skipped
 
 
 def _counted(classes: np.ndarray, decider: Decider) -> dict[int, int]:

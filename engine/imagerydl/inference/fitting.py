@@ -15,7 +15,7 @@ from ..imagery.value_range import value_range
 from ..labels.classes import ClassEntry, ClassSchema
 from ..models.definition import ModelDefinition
 from ..models.normalisation import Normalisation
-from ..models.runtimes.protocol import Gives, ModelInput, PixelModel
+from ..models.runtimes.protocol import FedModel, Gives, ModelInput, PixelModel
 from .arguments import PixelArguments
 from .bands import match_bands, value_warnings
 from .decision import Decider, ValueDecider
@@ -137,7 +137,7 @@ def make_predictor(
 
 
 def fit_bands(
-    definition: ModelDefinition, model: PixelModel, source: RasterSource, reporter: Reporter
+    definition: ModelDefinition, model: FedModel, source: RasterSource, reporter: Reporter
 ) -> tuple[int, ...]:
     """The raster's bands that the model takes, in its order; warns of what looks wrong.
 
@@ -155,7 +155,7 @@ def fit_bands(
 
 def fit_input(
     definition: ModelDefinition,
-    model: PixelModel,
+    model: FedModel,
     source: RasterSource,
     bands: Sequence[int],
     reporter: Reporter,

@@ -19,6 +19,9 @@ from .items import Item, named_items
 #: Fields taken for the path of an image where none is named, in any letter case.
 PATH_FIELDS = ("image", "raster", "path", "image_path", "imagepath", "file", "filename", "photo", "location")
 
+#: Field that tells which images are candidates, in lower case.
+CANDIDATE_FIELD = "candidate"
+
 #: Esri's name of the table that holds a layer's attachments, and the columns we read.
 _ATTACHMENTS = "__ATTACH"
 _KEY_COLUMNS = ("rel_globalid", "rel_objectid", "rel_fid")
@@ -46,6 +49,27 @@ class ImageFeatures:
     geometries: Optional[np.ndarray]
     fields: Mapping[str, np.ndarray]
     items: Sequence[Item]
+
+    def candidates(self) -> list[Item]:
+        """The items of features whose field ``Candidate`` is 1 or 2, as Compute Mosaic Candidates marks them.
+
+        Raises:
+            DataError: If there is no such field, or no such feature.
+        """
+        field = next((name for name in self.fields if name.lower() == CANDIDATE_FIELD), None)
+        if field is None:
+            raise DataError(
+                f"{self.name} has no field Candidate, which tells the images to process.",
+                f"Add it (1 or 2 for an image to process), or use another PROCESSING_MODE; its fields are "
+                f"{', '.join(self.fields) or 'none'}.",
+            )
+        marks = [str(cell).strip().split(".")[0] for cell in self.fields[field]]
+        chosen = [item for item in self.items if marks[item.feature] in ("1", "2")]
+        if not chosen:
+            raise DataError(
+                f"No feature of {self.name} has a {field} of 1 or 2.", "Mark the images to process."
+            )
+        return chosen
 
 
 def read_image_features(path: str, image_field: Optional[str], folder: Path) -> ImageFeatures:

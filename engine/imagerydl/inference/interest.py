@@ -49,6 +49,15 @@ class InterestArea:
         """Whether any polygon touches ``window``."""
         return bool(len(self._tree.query(window_polygon(grid, window), predicate="intersects")))
 
+    def holds(self, grid: Grid, points: np.ndarray) -> np.ndarray:
+        """Which points (column, row) ``[n, 2]`` lie in a polygon, bool ``[n]``."""
+        t = grid.transform
+        columns, rows = points.T
+        xs, ys = t.a * columns + t.b * rows + t.c, t.d * columns + t.e * rows + t.f
+        found = np.zeros(len(points), dtype=bool)
+        found[self._tree.query(shapely.points(xs, ys), predicate="intersects")[0]] = True
+        return found
+
     def mask(self, grid: Grid, window: Window) -> np.ndarray:
         """Which pixels of ``window`` have their centre in a polygon, bool ``[h, w]``."""
         outline = window_polygon(grid, window)

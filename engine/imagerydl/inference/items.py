@@ -14,6 +14,9 @@ from typing import Any, Optional
 SEPARATELY = "PROCESS_ITEMS_SEPARATELY"
 PROCESSING_MODES = ("PROCESS_AS_MOSAICKED_IMAGE", SEPARATELY)
 
+#: Processing mode for image features of which a field tells the ones to process.
+CANDIDATES = "PROCESS_CANDIDATE_ITEMS_ONLY"
+
 
 @dataclass(frozen=True)
 class Item:

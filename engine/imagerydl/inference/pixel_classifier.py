@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__, outputs
 from ..errors import ModelDefinitionError
 from ..events import Reporter
 from ..fingerprints import file_state, fingerprint
-from ..imagery.source import RasterSource, open_source
+from ..imagery.source import RasterSource
 from ..labels.source import split_layer_name
 from ..models.definition import load_definition
 from ..models.runtimes import PixelModel, foreign_code, open_pixel_model
-from ..models.runtimes.protocol import Scene
 from .arguments import PixelArguments
-from .bands import cell_size_to_match, cell_size_warnings
 from .classification import CLASSES, Tally, View, classify
 from .decision import CONFIDENCE, ENTROPY, FORMS, MARGIN, PROBABILITIES, Decider
 from .finishing import PolygonSettings, ResultFiles, publish
 from .fitting import ClassTable, class_table, fit_bands, fit_input, make_decider, make_predictor
-from .interest import InterestArea
 from .items import Item
 from .sampling import sample_tiles
+from .sources import interest_area, open_item, reader_count, report_damage, scene_of
 from .spool import RasterForm, Spool
 from .tiles import plan_tiles
 
@@ -34,9 +31,6 @@ if TYPE_CHECKING:
 NOT_TOLD = frozenset({"OVERWRITE", "RESUME", "TRUST_MODEL"})
 
 _BAND_NAMES = {CONFIDENCE: "Confidence", MARGIN: "Margin", ENTROPY: "Entropy"}
-
-#: Threads that read; the rest of the processor belongs to the model.
-_MOST_READERS = 4
 
 
 @dataclass(frozen=True)
@@ -79,7 +73,8 @@ class PixelClassifier:
             consent=job["TRUST_MODEL"],
             reporter=reporter,
         )
-        self._arguments = PixelArguments.parse(job["ARGUMENTS"], self._model.arguments)
+        arguments = PixelArguments.parse(job["ARGUMENTS"], self._model.arguments)
+        self._arguments = arguments.completed(definition.padding, definition.batch_size, definition.threshold)
         reporter.message(f"{definition.name} runs with {self._model.description}.")
 
     def close(self) -> None:
@@ -97,34 +92,15 @@ class PixelClassifier:
         Raises:
             EngineError: Naming what is wrong.
         """
-        with self._open(item) as source:
+        with open_item(self._job.values, self._definition, item, self._reporter) as source:
             return self._classify(item, source, files, overwrite)
-
-    def _open(self, item: Item) -> RasterSource:
-        job = self._job
-
-        def opened(cell_size: Optional[float]) -> RasterSource:
-            return open_source(item.images, extent=job["EXTENT"], cell_size=cell_size, skip_damaged=True)
-
-        source = opened(job["CELL_SIZE"] or None)
-        wanted = cell_size_to_match(self._definition, source)
-        if wanted is None or job["CELL_SIZE"] or not job["MATCH_CELL_SIZE"]:
-            for warning in cell_size_warnings(self._definition, source):
-                self._reporter.warning(warning)
-            return source
-        self._reporter.message(
-            f"{source.name} has cells of {max(source.grid.cell_size):.4g} map units and is brought to "
-            f"{wanted:.4g}, which the model was trained on. Set MATCH_CELL_SIZE to false to keep its own."
-        )
-        source.close()
-        return opened(wanted)
 
     def _classify(self, item: Item, source: RasterSource, files: ResultFiles, overwrite: bool) -> ItemResult:
         definition, model, arguments = self._definition, self._model, self._arguments
         reporter = self._reporter
-        model.begin(_scene(source))
+        model.begin(scene_of(source))
         bands = fit_bands(definition, model, source, reporter)
-        area = self._area(source)
+        area = interest_area(self._job.values, source, reporter)
         plan = plan_tiles(definition, model, arguments, source.grid.width, source.grid.height)
         table = class_table(definition, model)
         decider = make_decider(table, model, arguments, tuple(files.layers))
@@ -144,7 +120,7 @@ class PixelClassifier:
                     decider,
                     spool,
                     reporter,
-                    readers=max(1, min(_MOST_READERS, (os.cpu_count() or 1) // 2)),
+                    readers=reader_count(),
                     policy=arguments.merge_policy,
                 )
             finally:
@@ -152,15 +128,13 @@ class PixelClassifier:
             is_classes = decider.dtype.kind in "iu"
             # An interrupted run may have come as far as to publish some of the files.
             again = overwrite or spool.went_on
-            polygons = PolygonSettings(self._job["RIGHT_ANGLES"])
+            polygons = PolygonSettings(
+                self._job["MIN_POLYGON_AREA"], self._job["SIMPLIFY_TOLERANCE"], self._job["RIGHT_ANGLES"]
+            )
             schema = table.schema if is_classes else None
             publish(spool, files, schema, tally, polygons, reporter, again)
         self._report(source, tally, spool)
         return ItemResult(files, tally)
-
-    def _area(self, source: RasterSource) -> Optional[InterestArea]:
-        path = self._job["IN_POLYGONS_OF_INTEREST"]
-        return InterestArea(path, source.grid, self._reporter.message) if path else None
 
     def _header(self, item: Item, source: RasterSource, plan: Any) -> dict[str, Any]:
         job, definition = self._job, self._definition
@@ -170,7 +144,7 @@ class PixelClassifier:
             __version__,
             values,
             definition.raw,
-            file_state(definition.model_file),
+            file_state(definition.model_file or definition.inference_file),
             [file_state(path) for path in item.images],
             file_state(split_layer_name(area)[0]) if area else None,
             repr(source.grid),
@@ -188,20 +162,7 @@ class PixelClassifier:
         if not tally.valid_pixels:
             self._reporter.warning(f"{source.name} has no valid pixel here: the result is all no-data.")
         damage = {**(spool.notes[-1].damage if spool.notes else {}), **source.damage}
-        for path, blocks in damage.items():
-            self._reporter.warning(
-                f"{path} is damaged: {blocks} of its blocks could not be read; they have no data in "
-                "the result."
-            )
-
-
-def _scene(source: RasterSource) -> Scene:
-    grid = source.grid
-    t = grid.transform
-    reference = (grid.crs.to_epsg() or grid.crs.to_wkt()) if grid.crs else None
-    return Scene(
-        grid.width, grid.height, (t.a, t.b, t.c, t.d, t.e, t.f), reference, source.dtype.name, source.nodata
-    )
+        report_damage(damage, "they have no data in the result", self._reporter)
 
 
 def _forms(decider: Decider, table: ClassTable, files: ResultFiles) -> dict[str, RasterForm]:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
-from ..errors import ModelError, OutOfMemoryError
+from ..errors import ModelError
 from ..models.runtimes.protocol import Gives, PixelModel, Position, softmax
 from .decision import not_a_number
+from .shrinking import ShrinkingBatches
 
 
 class Predictor:
@@ -37,11 +38,10 @@ class Predictor:
     ) -> None:
         self._model = model
         self._outputs = outputs
-        self._tell = tell
         self._average_views = average_views
         self._competitors = [channel for channel in range(outputs) if channel not in excluded]
         self._crop = crop
-        self._limit = 0  # tiles that fit the device; 0: not known to be limited
+        self._batches = ShrinkingBatches(model.device, tell)
 
     def scores(self, batch: np.ndarray, valid: np.ndarray, positions: Sequence[Position] = ()) -> np.ndarray:
         """Scores of the channels that compete ``[n, channels, h, w]``, cropped.
@@ -53,25 +53,10 @@ class Predictor:
             valid: ``[n, h, w]``.
             positions: Where they lie on the raster; only models that want positions need them.
         """
-        while True:
-            size = min(self._limit or len(batch), len(batch))
-            try:
-                if size == len(batch):
-                    return self._run(batch, valid, positions)
-                parts = (slice(i, i + size) for i in range(0, len(batch), size))
-                return np.concatenate([self._run(batch[p], valid[p], positions[p]) for p in parts])
-            except MemoryError as error:
-                if size == 1:
-                    raise OutOfMemoryError(
-                        f"{self._model.device} has not enough memory for a single tile "
-                        f"of {batch.shape[3]} x {batch.shape[2]} pixels.",
-                        "Close other programs that use it, or choose DEVICE CPU.",
-                    ) from error
-                self._limit = size // 2
-                self._tell(
-                    f"{self._model.device} is out of memory with {size} tiles at a time: going on with "
-                    f"{self._limit}. Set batch_size {self._limit} to spare the attempt."
-                )
+        pieces = self._batches.run(
+            len(batch), batch.shape[2:], lambda part: self._run(batch[part], valid[part], positions[part])
+        )
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def _run(self, batch: np.ndarray, valid: np.ndarray, positions: Sequence[Position]) -> np.ndarray:
         if self._average_views:

@@ -71,7 +71,7 @@ class WholeFeatures:
         """
         data, masks = [], []
         for name, kind, column in zip(self.fields, self._meta["dtypes"], self._columns):
-            cells, mask = _as_stored(column[which], str(kind))
+            cells, mask = as_stored(column[which], str(kind))
             data.append(cells)
             masks.append(mask if mask.any() else None)
             if str(kind).startswith("list"):
@@ -111,7 +111,7 @@ def _kinds(wkb: np.ndarray) -> tuple[set[int], bool]:
     return kinds, high
 
 
-def _as_stored(cells: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+def as_stored(cells: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Cells in the type of their field, and which are null: a null among whole numbers makes them floats."""
     if cells.dtype.kind == "f":
         null = np.isnan(cells)

@@ -6,15 +6,19 @@ Standard library only: QGIS reads definitions too, to check a model when it is c
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
-from typing import Any, NoReturn, Optional, Union
+from typing import Any, Optional, Union
 
-from ..errors import EngineError, ModelDefinitionError
-from ..labels.classes import ClassSchema, schema_from_items
-from .definition_keys import BY_NAME, KEYS, Key, is_placeholder
-from .json_text import decode_json_text, line_of_key, read_json_object
+from ..errors import ModelDefinitionError
+from ..labels.classes import ClassSchema
+from .definition_checking import CheckedKeys, Problem
+from .definition_keys import BY_NAME
+from .definition_paths import SAVED_MODEL, is_file, is_folder, is_model, resolve_file, resolve_model
+from .definition_values import is_builtin
+from .json_text import decode_json_text, read_json_object
 from .normalisation import Normalisation
 from .package import is_package, split_model, unpack_package
 
@@ -27,13 +31,28 @@ _ARCGIS_LEARN = "arcgis.learn.models._inferencing"
 PREDEFINED_CONFIGURATIONS = {name.lower(): name for name in ("ObjectDetectionAPI", "DeepLab", "MaskRCNN")}
 
 #: Frameworks that need no inference function; others do, unless their file says what it is.
-_FRAMEWORKS = ("", "tensorflow", "keras", "pytorch", "onnx", _ARCGIS_LEARN)
+_FRAMEWORKS = ("tensorflow", "keras", "pytorch", "onnx", _ARCGIS_LEARN, OWN_CONFIGURATION.lower())
 _TELLING_SUFFIXES = (".onnx", ".safetensors", ".pt", ".pt2", ".pth", ".keras", ".h5", ".hdf5", ".pb")
 
-_BUILTIN = "[functions]"
+#: Bytes of a definition: a page of text. What is larger is something else.
+_LARGEST = 64 * 1024**2
 
-# What a single backslash in a Windows path turns into when it is read as JSON (".\frozen.pb").
-_PATH_CONTROLS = {"\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t"}
+
+class InvalidDefinitionError(ModelDefinitionError):
+    """A definition that can be read, and cannot be used as it is.
+
+    Args:
+        name: What to call the definition.
+        problems: Everything that is wrong with it, at least one thing.
+    """
+
+    def __init__(self, name: str, problems: tuple[Problem, ...]) -> None:
+        if len(problems) == 1:
+            super().__init__(problems[0].named(name), problems[0].fix)
+        else:
+            listed = "\n".join(f"- {problem}" for problem in problems)
+            super().__init__(f"{name} has {len(problems)} problems:\n{listed}")
+        self.problems = problems
 
 
 @dataclass(frozen=True)
@@ -44,7 +63,8 @@ class ModelDefinition:
         raw: The definition as written.
         name: What to call it in messages (file name, or "the model definition text").
         folder: Where relative paths lead; None for a definition given as text.
-        model_file: The weights, an existing file or folder; None where a raster function is all there is.
+        model_file: The weights, an existing file or the folder of a SavedModel; None where a raster function
+            is all there is.
         model_type: "ImageClassification", "ObjectDetection"...
         image_size: Tile (height, width) in pixels the model was trained on.
         extract_bands: What the network takes, in order: 0-based indices or band names.
@@ -53,7 +73,7 @@ class ModelDefinition:
         normalisation: From raw values to network input, per extracted band; None where the
             definition does not say.
         model_parameters: ``ModelParameters``.
-        values: Typed value of each key of :data:`~.definition_keys.KEYS`, defaults filled in.
+        values: Typed value of each key of :data:`~.definition_keys.KEYS` that is there.
         inference_file: The raster function of its own, an existing file.
     """
 
@@ -72,7 +92,7 @@ class ModelDefinition:
     inference_file: Optional[Path] = None
 
     def value(self, key: str) -> Any:
-        """The typed value of a key, its default where the definition leaves it out."""
+        """The typed value of a key, its default where the definition leaves it out; KeyError for no key."""
         return self.values.get(key, BY_NAME[key].default)
 
     @property
@@ -100,15 +120,13 @@ class ModelDefinition:
     def inference_function(self) -> str:
         """``InferenceFunction`` as written, where it is a file of its own; "" for Esri's built-in ones."""
         written = self.value("InferenceFunction")
-        return "" if written.lower().startswith(_BUILTIN) else written
+        return "" if is_builtin(written) else written
 
     @property
     def builtin_function(self) -> str:
         """Name of the ``[Functions]...`` function of Esri's installation, without folder and ``.py``."""
         written = self.value("InferenceFunction")
-        if not written.lower().startswith(_BUILTIN):
-            return ""
-        return PureWindowsPath(written[len(_BUILTIN) :]).stem
+        return PureWindowsPath(written.partition("]")[2]).stem if is_builtin(written) else ""
 
     @property
     def model_name(self) -> str:
@@ -135,7 +153,7 @@ class ModelDefinition:
         """Names of all bands of the training imagery; empty texts where unknown."""
         names = self.value("InputRastersProps").get("BandNames")
         if isinstance(names, list) and names:
-            return tuple(str(name) for name in names)
+            return tuple("" if name is None else str(name) for name in names)
         return self.value("BandList") or self.value("WellKnownBandNames")
 
     @property
@@ -170,6 +188,16 @@ class ModelDefinition:
         return self.value("ModelPadding")
 
     @property
+    def padding(self) -> Optional[int]:
+        """Pixels at each side of a tile that are context only; None where the run decides."""
+        return self.value("Padding")
+
+    @property
+    def threshold(self) -> Optional[float]:
+        """Least confidence of what counts, 0 to 1; None where the run decides."""
+        return self.value("Threshold")
+
+    @property
     def batch_size(self) -> Optional[int]:
         """Tiles predicted together, where the definition says."""
         return self.value("BatchSize")
@@ -192,6 +220,8 @@ class ModelDefinition:
     @property
     def crop_size_fixed(self) -> bool:
         """Object classification: whether chips are of the tile's size, whatever the feature's."""
+        if "CropSizeFixed" not in self.values and self.value("CropTileMode"):
+            return self.value("CropTileMode") == "Fixed_Size"
         return self.value("CropSizeFixed")
 
     @property
@@ -210,45 +240,47 @@ class ModelDefinition:
         name = self.value("ONNX").get("INFER")
         if not name and self.model_file is not None and self.model_file.suffix.lower() == ".onnx":
             return self.model_file
-        path = resolve_file(str(name), self.folder) if name else None
-        return path if path and path.is_file() else None
+        path = resolve_file(name, self.folder) if name else None
+        return path if path and is_file(path) else None
 
     @property
     def cell_size(self) -> Optional[tuple[float, float]]:
         """Smallest cell size (x, y) of the training imagery, in its CRS's units."""
-        size = self.value("MinCellSize") or {}
-        try:
-            return float(size["x"]), float(size["y"])
-        except (KeyError, TypeError, ValueError):
-            return None
+        return self.value("MinCellSize")
 
 
 @dataclass(frozen=True)
-class _Source:
-    """Where a definition comes from, to name faults in it by."""
+class DefinitionText:
+    """A model definition as it is written, not yet looked into.
 
-    raw: Mapping[str, Any]
-    folder: Optional[Path]
+    Attributes:
+        raw: The JSON object.
+        name: What to call it in messages.
+        folder: Where relative paths lead; None for a definition given as text.
+        text: What was read, to name lines by; empty where the definition was made of a network's metadata.
+    """
+
+    raw: dict[str, Any]
     name: str
-    text: str
+    folder: Optional[Path]
+    text: str = ""
 
-    def refuse(self, key: str, takes: str) -> NoReturn:
-        line = line_of_key(self.text, key)
-        if key not in self.raw:
-            raise ModelDefinitionError(f"{self.name} has no {key}.", f"Add {key}: {takes}.")
-        where = f"at line {line} of {self.name}" if line else f"in {self.name}"
-        raise ModelDefinitionError(
-            f"{key} {where} is {json.dumps(self.raw[key], default=str)[:80]}.", f"{key} must be {takes}."
-        )
 
-    def read(self, key: Key) -> Any:
-        found = key.find(self.raw)
-        if not found:
-            return key.default
-        try:
-            return key.read(self.raw[found])
-        except (KeyError, OverflowError, TypeError, ValueError):
-            self.refuse(found, key.takes)
+@dataclass(frozen=True)
+class CheckedDefinition:
+    """A definition as far as it can be understood.
+
+    Attributes:
+        written: What was read.
+        values: Typed values of the keys that are there and usable.
+        problems: Everything that is wrong.
+        definition: The whole; None where something is wrong.
+    """
+
+    written: DefinitionText
+    values: Mapping[str, Any]
+    problems: tuple[Problem, ...]
+    definition: Optional[ModelDefinition]
 
 
 def load_definition(path_or_json: str) -> ModelDefinition:
@@ -257,45 +289,9 @@ def load_definition(path_or_json: str) -> ModelDefinition:
     Of a package with several models, ``package.dlpk|model=NAME`` names one.
 
     Raises:
-        ModelDefinitionError: Naming the file, key, line and fix.
+        ModelDefinitionError: Naming the file, and of everything that is wrong key, line and fix.
     """
-    text = path_or_json.lstrip("\ufeff").strip()
-    if text.startswith("{"):
-        return parse_definition(read_json_object(text, "The model definition text"), None, text=text)
-    if "://" in text:
-        raise ModelDefinitionError(
-            f"The model definition {text} is not on this computer.", "Download it first, and give its path."
-        )
-    path, model = split_model(text)
-    try:
-        exists = path.is_file()
-    except (OSError, ValueError):  # too long for a path, or no path at all
-        exists = False
-    if not exists:
-        raise ModelDefinitionError(
-            f"The model definition {text[:300]} does not exist.",
-            "Give an .emd file, a .dlpk package, an .onnx file, or the definition's JSON text.",
-        )
-    if path.suffix.lower() == ".onnx":
-        from .onnx_metadata import definition_from_onnx
-
-        return parse_definition(definition_from_onnx(path), path.parent, path.name)
-    if is_package(path):
-        path = unpack_package(path, model=model)
-    return read_definition(path)
-
-
-def read_definition(path: Path) -> ModelDefinition:
-    """Read an ``.emd`` file.
-
-    Raises:
-        ModelDefinitionError: Naming the file, key, line and fix.
-    """
-    try:
-        text = decode_json_text(path.read_bytes(), path.name)
-    except OSError as error:
-        raise ModelDefinitionError(f"{path} cannot be read ({error}).", "Give an .emd file.") from error
-    return parse_definition(read_json_object(text, path.name), path.parent, path.name, text)
+    return _usable(check_definition(find_definition(path_or_json)))
 
 
 def parse_definition(
@@ -308,154 +304,215 @@ def parse_definition(
         folder: Where relative paths lead.
         name: What to call it in errors.
         text: What it was read from, to name lines by.
+
+    Raises:
+        InvalidDefinitionError: With everything that is wrong.
     """
-    source = _Source(raw, folder, name, text)
-    values = {key.name: source.read(key) for key in KEYS}
-    # Esri's own samples write "ObjectionDetection".
-    values["ModelType"] = values["ModelType"].replace("ObjectionDetection", "ObjectDetection")
-    function = values["InferenceFunction"]
-    inference_file = None
-    if function and not function.lower().startswith(_BUILTIN) and values["Framework"] != _ARCGIS_LEARN:
-        inference_file = _inference_file(source, function)
-    model_file = _model_file(source, needed=inference_file is None)
-    if inference_file is None:
-        for key in ("ImageHeight", "ImageWidth"):
-            if not BY_NAME[key].find(raw):
-                source.refuse(key, BY_NAME[key].takes)
-    if inference_file is None and model_file is not None:
-        _check_framework(source, values["Framework"], model_file)
-    classes = _classes(source)
-    bands = values["ExtractBands"]
-    return ModelDefinition(
-        raw=raw,
-        name=name,
-        folder=folder,
+    return _usable(check_definition(DefinitionText(raw, name, folder, text)))
+
+
+def find_definition(path_or_json: str) -> DefinitionText:
+    """The definition that a path, a package or the JSON text itself leads to, not yet looked into.
+
+    Raises:
+        ModelDefinitionError: If there is nothing that could be one, naming the file and the line.
+    """
+    text = path_or_json.lstrip("\ufeff").strip()
+    if text.startswith("{"):
+        name = "The model definition text"
+        return DefinitionText(read_json_object(path_or_json, name), name, None, path_or_json)
+    if "://" in text:
+        raise ModelDefinitionError(
+            f"The model definition {text} is not on this computer.", "Download it first, and give its path."
+        )
+    path, model = split_model(text)
+    if is_folder(path):
+        raise ModelDefinitionError(f"{text} is a folder.", "Give the .emd file or the .dlpk package in it.")
+    if not is_file(path):
+        raise ModelDefinitionError(
+            f"The model definition {text[:300]} does not exist.",
+            "Give an .emd file, a .dlpk package, an .onnx file, or the definition's JSON text.",
+        )
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        from .onnx_metadata import definition_from_onnx
+
+        return DefinitionText(definition_from_onnx(path), path.name, path.parent)
+    if suffix in _TELLING_SUFFIXES:
+        raise ModelDefinitionError(
+            f"{path.name} is a network alone, which does not say what it takes and gives.",
+            "Give the .emd file that names it, or the .dlpk package that holds both.",
+        )
+    if is_package(path):
+        path = unpack_package(path, model=model)
+    content = decode_json_text(_content(path), path.name)
+    return DefinitionText(read_json_object(content, path.name), path.name, path.parent, content)
+
+
+def check_definition(written: DefinitionText) -> CheckedDefinition:
+    """Type and complete what a definition says, and find everything that is wrong with it."""
+    keys = CheckedKeys(written.raw, written.text)
+    inference_file = _inference_file(keys, written.folder)
+    model_file = _model_file(keys, written.folder)
+    _check_framework(keys)
+    classes = keys.value("Classes") or ClassSchema()
+    bands = keys.value("ExtractBands")
+    output_values = _output_values(keys, classes)
+    normalisation = _normalisation(keys, bands)
+    if keys.problems:
+        return CheckedDefinition(written, keys.values, keys.problems, None)
+    definition = ModelDefinition(
+        raw=written.raw,
+        name=written.name,
+        folder=written.folder,
         model_file=model_file,
-        model_type=values["ModelType"],
-        image_size=(values["ImageHeight"], values["ImageWidth"]),
+        model_type=keys.value("ModelType"),
+        image_size=(keys.value("ImageHeight"), keys.value("ImageWidth")),
         extract_bands=bands,
         classes=classes,
-        output_values=_output_values(source, values, classes),
-        normalisation=_normalisation(raw, bands, name),
-        model_parameters=dict(values["ModelParameters"]),
-        values=values,
+        output_values=output_values,
+        normalisation=normalisation,
+        model_parameters=dict(keys.value("ModelParameters")),
+        values=keys.values,
         inference_file=inference_file,
     )
-
-
-def resolve_file(written: str, folder: Optional[Path]) -> Path:
-    r"""Where a path in a definition leads: as written, from the folder, or its name in the folder.
-
-    Definitions carry Windows separators, leading ``.\`` and absolute paths of other machines. A network
-    path (``\\server\...``) is tried last: merely looking at one contacts the server it names.
-    """
-    for control, letter in _PATH_CONTROLS.items():
-        written = written.replace(control, "/" + letter)
-    written = written.replace("\\", "/")
-    path = Path(written)
-    as_written = [path] if path.is_absolute() or folder is None else []
-    beside = [folder / written.lstrip("/"), folder / path.name] if folder is not None else []
-    candidates = beside + as_written if written.startswith("//") else as_written + beside
-    return next((candidate for candidate in candidates if _exists(candidate)), candidates[0])
+    return CheckedDefinition(written, keys.values, (), definition)
 
 
 def write_definition(raw: Mapping[str, Any], path: Path) -> None:
-    """Write a definition as strict JSON, in the key order given."""
+    """Write a definition as strict JSON, in the key order given.
+
+    Raises:
+        ModelDefinitionError: Naming the key whose value JSON has no form for, as infinity or NaN.
+    """
+    for key, value in raw.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ModelDefinitionError(
+                f"{key} cannot be written into {path.name} ({error}).",
+                f"Give {key} texts, finite numbers, lists and objects only.",
+            ) from error
     path.write_text(json.dumps(raw, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _exists(path: Path) -> bool:
+def _usable(checked: CheckedDefinition) -> ModelDefinition:
+    if checked.definition is None:
+        raise InvalidDefinitionError(checked.written.name, checked.problems)
+    return checked.definition
+
+
+def _content(path: Path) -> bytes:
     try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
-
-
-def _inference_file(source: _Source, written: str) -> Path:
-    path = resolve_file(written, source.folder)
-    if not (_exists(path) and path.is_file()):
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= _LARGEST else b""
+    except OSError as error:
         raise ModelDefinitionError(
-            f"The inference function {written} that {source.name} names does not exist (looked for {path}).",
-            "Put the Python file beside the definition, or give its full path in InferenceFunction.",
+            f"{path} cannot be read ({error.strerror or error}).", "Check the file and its permissions."
+        ) from error
+    if size > _LARGEST:
+        raise ModelDefinitionError(
+            f"{path.name} has {size / 1024**2:.0f} MB: it is no model definition.",
+            "Give an .emd file or a .dlpk package.",
         )
-    return path
+    return content
 
 
-def _model_file(source: _Source, needed: bool) -> Optional[Path]:
-    key, written = BY_NAME["ModelFile"], source.raw.get("ModelFile")
-    if written is None and not needed:
+def _inference_file(keys: CheckedKeys, folder: Optional[Path]) -> Optional[Path]:
+    # What arcgis.learn names is not needed: its models are rebuilt here.
+    if not keys.has_function or keys.value("Framework") == _ARCGIS_LEARN:
         return None
-    if is_placeholder(written) and written.strip():
-        raise ModelDefinitionError(
-            f"{source.name} is a template that an export wrote: its ModelFile is {written!r}.",
-            "Give the definition of a trained model.",
-        )
-    if not isinstance(written, str) or not written.strip():
-        source.refuse("ModelFile", key.takes)
-    path = resolve_file(written.strip(), source.folder)
-    if not _exists(path):
-        where = f"beside {source.name}" if source.folder else "at an absolute path, as the definition is text"
-        raise ModelDefinitionError(
-            f"The model file {written} that {source.name} names does not exist (looked for {path}).",
-            f"Put it {where}.",
-        )
-    return path
+    written = keys.value("InferenceFunction")
+    path = resolve_file(written, folder)
+    if is_file(path):
+        return path
+    keys.report(
+        "InferenceFunction",
+        f"is {written}, which does not exist (looked for {path})",
+        "Put the Python file beside the definition, or give its full path in InferenceFunction.",
+    )
+    return None
 
 
-def _check_framework(source: _Source, framework: str, model_file: Path) -> None:
-    known = framework.lower() in _FRAMEWORKS or framework == OWN_CONFIGURATION
-    if not known and model_file.suffix.lower() not in _TELLING_SUFFIXES:
-        raise ModelDefinitionError(
-            f"The Framework {framework} of {source.name} does not run here.",
+def _model_file(keys: CheckedKeys, folder: Optional[Path]) -> Optional[Path]:
+    written = keys.value("ModelFile")
+    if not written:
+        return None
+    path = resolve_model(written, folder)
+    if is_model(path):
+        return path
+    where = "beside the definition" if folder else "at an absolute path, as the definition is text"
+    if is_folder(path):
+        what = f"is {written}, a folder without {SAVED_MODEL} ({path})"
+        keys.report("ModelFile", what, "Name a file, or the folder of a TensorFlow SavedModel.")
+    else:
+        what = f"is {written}, which does not exist (looked for {path})"
+        keys.report("ModelFile", what, f"Put the model file {where}.")
+    return None
+
+
+def _check_framework(keys: CheckedKeys) -> None:
+    framework, model_file = keys.value("Framework"), keys.value("ModelFile")
+    if not framework or not model_file or keys.has_function or framework.lower() in _FRAMEWORKS:
+        return
+    if not model_file.lower().endswith(_TELLING_SUFFIXES):
+        keys.report(
+            "Framework",
+            f"is {framework}, which does not run here",
             "Name a Python raster function in InferenceFunction, or convert the model to ONNX.",
         )
 
 
-def _classes(source: _Source) -> ClassSchema:
-    items = source.raw.get("Classes")
-    if items is None or is_placeholder(items):
-        return ClassSchema()
-    takes = "a list of objects with Value, Name and Color"
-    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
-        source.refuse("Classes", takes)
-    try:
-        return schema_from_items(items)
-    except EngineError as error:
-        line = line_of_key(source.text, "Classes")
-        where = f" (line {line})" if line else ""
-        raise ModelDefinitionError(f"Classes of {source.name}{where}: {error.message}", error.fix) from error
-
-
-def _output_values(source: _Source, values: Mapping[str, Any], classes: ClassSchema) -> tuple[int, ...]:
-    stated = values["ModelParameters"].get("class_values")
+def _output_values(keys: CheckedKeys, classes: ClassSchema) -> tuple[int, ...]:
+    stated = keys.value("ModelParameters").get("class_values")
     if isinstance(stated, list):
         try:
             return tuple(int(value) for value in stated)
-        except (TypeError, ValueError):
-            source.refuse("ModelParameters", "an object whose class_values is a list of whole numbers")
-    if values["Framework"] == _ARCGIS_LEARN:
+        except (TypeError, ValueError, OverflowError):
+            keys.report(
+                "ModelParameters",
+                "is no list of whole numbers",
+                "List the class value of each output channel.",
+                ("class_values",),
+            )
+    if keys.value("Framework") == _ARCGIS_LEARN and keys.value("ModelType") == "ImageClassification":
         # arcgis.learn's pixel classifiers put an unlisted background channel first.
         return (0, *(value for value in classes.values if value != 0))
     return classes.values
 
 
-def _normalisation(
-    raw: Mapping[str, Any], bands: tuple[Union[int, str], ...], name: str
-) -> Optional[Normalisation]:
+def _normalisation(keys: CheckedKeys, bands: tuple[Union[int, str], ...]) -> Optional[Normalisation]:
+    own, stats = keys.value("Normalization"), keys.value("NormalizationStats")
     try:
-        if isinstance(raw.get("Normalization"), Mapping):
-            own = raw["Normalization"]
-            result = Normalisation(
-                tuple(float(v) for v in own["Subtract"]), tuple(float(v) for v in own["Divide"])
-            )
+        if own is not None:
+            result = Normalisation(_finite(own["Subtract"]), _finite(own["Divide"]))
             if result.bands != len(bands):
-                raise ValueError("one number per extracted band is needed")
+                raise ValueError(f"{len(bands)} bands are extracted, and it has numbers for {result.bands}")
             return result
-        if isinstance(raw.get("NormalizationStats"), Mapping):
-            indices = [band if isinstance(band, int) else i for i, band in enumerate(bands)]
-            return Normalisation.from_arcgis_stats(raw["NormalizationStats"], indices)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ModelDefinitionError(f"The normalisation in {name} cannot be used ({error}).") from error
-    if raw.get("Framework") == _ARCGIS_LEARN and len(bands) == 3:
+        if stats is not None:
+            return Normalisation.from_arcgis_stats(stats, _positions(keys, bands))
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        key = "NormalizationStats" if own is None else "Normalization"
+        keys.report(key, f"cannot be used as a normalisation ({reason})")
+        return None
+    if keys.value("Framework") == _ARCGIS_LEARN and len(bands) == 3:
         return Normalisation.from_imagenet()
     return None
+
+
+def _positions(keys: CheckedKeys, bands: tuple[Union[int, str], ...]) -> list[int]:
+    """Where the bands' statistics stand: bands by name are looked up, else taken in their order."""
+    names = keys.value("InputRastersProps").get("BandNames")
+    known = [str(name).lower() for name in names] if isinstance(names, list) else []
+    return [
+        band if isinstance(band, int) else known.index(band.lower()) if band.lower() in known else order
+        for order, band in enumerate(bands)
+    ]
+
+
+def _finite(items: Any) -> tuple[float, ...]:
+    numbers = tuple(float(item) for item in items)
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("it holds what is no finite number")
+    return numbers

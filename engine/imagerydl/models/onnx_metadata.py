@@ -26,6 +26,7 @@ from .onnx_file import OnnxFile, OnnxTensor, Side, image_sides, read_onnx
 DEFAULT_TILE = 512
 
 _PIXELS, _OBJECTS, _PICTURES = "ImageClassification", "ObjectDetection", "ObjectClassification"
+_INSTANCES = "InstanceDetection"
 
 #: Deepness' words (and Ultralytics' ``task``) for the kinds of model that have a name here.
 _MODEL_TYPES = {
@@ -34,7 +35,7 @@ _MODEL_TYPES = {
     "detector": _OBJECTS,
     "detect": _OBJECTS,
     "obb": _OBJECTS,
-    "segment": "InstanceDetection",
+    "segment": _INSTANCES,
     "classify": _PICTURES,
 }
 
@@ -83,21 +84,26 @@ def definition_from_onnx(path: Path) -> dict[str, Any]:
         raw["ModelParameters"]["class_values"] = values
     if picture.element in ("float32", "float16", "float64", "bfloat16"):
         raw["Normalization"] = _normalisation(metadata, bands).to_json()
+        if not (metadata.numbers("standardization_mean") or metadata.numbers("standardization_std")):
+            # Some detectors are known by their outputs to want other values.
+            raw["ModelParameters"]["normalisation"] = "assumed"
     resolution = metadata.number("resolution")
     if resolution:
         raw["MinCellSize"] = raw["MaxCellSize"] = {"x": resolution / 100, "y": resolution / 100}
     overlap = metadata.number("tiles_overlap")
     if overlap is not None:
         raw["Padding"] = round(min(height, width) * overlap / 200)
-    threshold = metadata.number("det_conf" if model_type == _OBJECTS else "seg_thresh")
+    finds_objects = model_type in (_OBJECTS, _INSTANCES)
+    threshold = metadata.number("det_conf" if finds_objects else "seg_thresh")
     if threshold is not None:
         raw["Threshold"] = threshold
-    if model_type == _OBJECTS:
+    if finds_objects:
         overlap_of_objects = metadata.number("det_iou_thresh")
         if overlap_of_objects is not None:
             raw["ModelParameters"]["nms_overlap"] = overlap_of_objects
-        if metadata.text("det_type"):
-            raw["ModelParameters"]["detector"] = metadata.text("det_type")
+        detector = metadata.text("det_type") or metadata.text("task")
+        if detector:
+            raw["ModelParameters"]["detector"] = detector
     return raw
 
 

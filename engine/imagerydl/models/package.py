@@ -1,6 +1,6 @@
-"""The Esri deep-learning package (``.dlpk``): a zip of one model definition and its files.
+"""The Esri deep-learning package (``.dlpk``): a zip of model definitions and their files.
 
-Archives come from anywhere, so members are checked one by one before anything is written.
+Unpacked once per content into a folder of the user's, then as good as the ``.emd`` files in it.
 Standard library only.
 """
 
@@ -8,43 +8,42 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
-import stat
 import sys
 import tempfile
+import time
 import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import IO, Optional
+from typing import Optional
 
 from ..errors import ModelDefinitionError
-
-#: Limits on what a package may unpack to: far above any real one, far below a full disk.
-MAX_MEMBERS = 10_000
-MAX_TOTAL_BYTES = 32 * 1024**3
-MAX_RATIO = 1000
-
-_SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
-
-#: Between a package's path and the model of it that is meant.
-_MODEL_MARK = "|model="
+from ..outputs import explained
+from .archive import Member, extract, file_member, is_7z, open_archive, write_archive
 
 #: Names the folder packages are unpacked to.
 FOLDER_VARIABLE = "IMAGERYDL_PACKAGES"
 
+EXTENSION = ".dlpk"
+
+#: Chooses one of several models, after the package's path.
+CHOICE = "|model="
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_UNPACKING = ".unpacking-"
+#: Seconds after which an unfinished folder belongs to a run that was killed.
+_ABANDONED = 24 * 3600
+
 
 def is_package(path: Path) -> bool:
     """Whether ``path`` is a package, by its extension or its first bytes."""
-    if path.suffix.lower() in (".dlpk", ".zip", ".7z") or zipfile.is_zipfile(path):
-        return True
-    with path.open("rb") as stream:
-        return stream.read(len(_SEVEN_ZIP)) == _SEVEN_ZIP
+    return path.suffix.lower() in (EXTENSION, ".zip", ".7z") or zipfile.is_zipfile(path) or is_7z(path)
 
 
 def split_model(text: str) -> tuple[Path, str]:
     """The parts of ``package.dlpk|model=NAME``; the name is empty where none is given."""
-    path, _, model = text.partition(_MODEL_MARK)
+    path, _, model = text.partition(CHOICE)
     return Path(path), model.strip()
 
 
@@ -62,77 +61,141 @@ def packages_folder() -> Path:
     return base / "imagerydl" / "packages"
 
 
+def definition_in_package(text: str) -> Optional[Path]:
+    """The definition file that ``package.dlpk`` or ``package.dlpk|model=NAME`` leads to, unpacked.
+
+    Returns:
+        The ``.emd``; None where ``text`` names no package.
+
+    Raises:
+        ModelDefinitionError: For an address on the network, a package that cannot be used, and a choice
+            that is missing or leads nowhere.
+    """
+    if _ADDRESS.match(text):
+        raise ModelDefinitionError(
+            f"{text} is an address; a model must be a file on this machine or its network drives.",
+            "Download it, and give the path of the file.",
+        )
+    path, model = split_model(text)
+    chosen = CHOICE in text
+    if chosen and not path.is_file():
+        raise ModelDefinitionError(f"The package {path} does not exist.", "Check its path.")
+    if path.is_file() and is_package(path):
+        return unpack_package(path, model=model)
+    if chosen:
+        raise ModelDefinitionError(f"{path} is no package.", f"Leave {CHOICE}{model} out.")
+    return None
+
+
 def unpack_package(path: Path, folder: Optional[Path] = None, model: str = "") -> Path:
-    """Unpack a package, once per content, and return its model definition file.
+    """Unpack a package, once per content, and return a model definition file in it.
 
     Args:
         path: The package.
         folder: Where to unpack; by default :func:`packages_folder`.
-        model: Which definition, by file name without ``.emd``; needed where there are several.
+        model: Which model, as :func:`model_names` calls it; may be left out where there is one.
 
     Raises:
-        ModelDefinitionError: For a file that is not a zip, a hostile or damaged archive, one
-            without a definition, or with several where ``model`` names none.
+        ModelDefinitionError: For a file that is not a zip, a hostile or damaged archive, one without a
+            definition, or a choice that is missing or leads nowhere.
+        OutputError: If it cannot be unpacked to that folder.
     """
-    target = (folder or packages_folder()) / f"{path.stem}-{_digest(path)[:16]}"
-    if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=target.parent))
-        try:
-            extract_package(path, staging)
-            try:
-                os.replace(staging, target)
-            except OSError:
-                if not target.is_dir():  # not merely unpacked by another process meanwhile
-                    raise
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    return choose_definition(target, path.name, model)
+    folder = folder or packages_folder()
+    target = folder / f"{path.stem}-{_digest(path)[:16]}"
+    with open_archive(path) as members:
+        name = choose_model(members, path, model)
+        if not _is_whole(members, target):
+            with explained(folder):
+                _unpack(members, path, target)
+    return target.joinpath(*PurePosixPath(name).parts)
 
 
-def definitions_in(folder: Path) -> dict[str, Path]:
-    """Model definitions below a folder by their names: the path without ``.emd``, ``a/town``."""
-    found = sorted(item for item in folder.rglob("*") if item.suffix.lower() == ".emd" and item.is_file())
-    return {item.relative_to(folder).with_suffix("").as_posix(): item for item in found}
+def model_names(members: Iterable[Member]) -> dict[str, str]:
+    """The models in a package.
 
-
-def choose_definition(folder: Path, name: str, model: str = "") -> Path:
-    """The definition below ``folder`` that ``model`` names, or the only one.
-
-    Args:
-        folder: The unpacked package.
-        name: What to call the package in errors.
-        model: A name of :func:`definitions_in`, or its last part where that tells them apart.
-
-    Raises:
-        ModelDefinitionError: Listing what there is.
+    Returns:
+        What each is called (the name of its definition, with folders where that alone is not clear)
+        and the definition's name in the archive.
     """
-    found = definitions_in(folder)
-    if not found:
+    found = sorted(member.name for member in members if member.name.lower().endswith(".emd"))
+    stems = [PurePosixPath(name).stem.casefold() for name in found]
+    return {
+        PurePosixPath(name).stem if stems.count(stem) == 1 else name[: -len(".emd")]: name
+        for name, stem in zip(found, stems)
+    }
+
+
+def choose_model(members: Iterable[Member], path: Path, model: str = "") -> str:
+    """The archive name of a model's definition; see :func:`unpack_package`."""
+    models = model_names(members)
+    if not models:
         raise ModelDefinitionError(
-            f"{name} holds no model definition.", "A package must hold exactly one .emd file for each model."
+            f"{path.name} holds no model definition (.emd).",
+            "Give a deep-learning package; createmodelpackage makes one of a definition and its files.",
         )
-    wanted = model.lower()
-    wanted = wanted[:-4] if wanted.endswith(".emd") else wanted
-    fitting = [key for key in found if wanted in ("", key.lower())]
-    fitting = fitting or [key for key in found if key.lower().rpartition("/")[2] == wanted]
-    if len(fitting) != 1:
-        problem = f"no model {model!r} to choose" if model else f"{len(found)} models, not exactly one"
-        raise ModelDefinitionError(
-            f"{name} holds {problem}; it has {', '.join(found)}.",
-            f"Name one after the package's path, as in {name}{_MODEL_MARK}{next(iter(found))}.",
-        )
-    return found[fitting[0]]
+    if not model and len(models) == 1:
+        return next(iter(models.values()))
+    for name, definition in models.items():
+        known = (name, f"{name}.emd", definition, definition[: -len(".emd")])
+        if model and model.casefold() in map(str.casefold, known):
+            return definition
+    told = f"has no model {model!r}" if model else f"holds {len(models)} models"
+    raise ModelDefinitionError(
+        f"{path.name} {told}: it has {', '.join(models)}.",
+        f"Name one of them after the path, as in {path.name}{CHOICE}{next(iter(models))}.",
+    )
 
 
 def write_package(files: Iterable[Path], path: Path) -> None:
     """Zip ``files`` (files and folders, at the archive's root) as the package ``path``."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for item in files:
-            members = sorted(item.rglob("*")) if item.is_dir() else [item]
-            for member in members:
-                if member.is_file():
-                    archive.write(member, member.relative_to(item.parent).as_posix())
+    members = []
+    for item in files:
+        inside = sorted(item.rglob("*")) if item.is_dir() else [item]
+        members += [
+            file_member(member.relative_to(item.parent).as_posix(), member)
+            for member in inside
+            if member.is_file()
+        ]
+    write_archive(members, path)
+
+
+def _unpack(members: list[Member], path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target.parent)
+    staging = Path(tempfile.mkdtemp(prefix=_UNPACKING, dir=target.parent))
+    try:
+        extract(members, staging, path)
+        if target.exists() and not _is_whole(members, target):
+            shutil.rmtree(target)
+        try:
+            os.replace(staging, target)
+        except OSError:
+            if not _is_whole(members, target):  # not merely unpacked by another process meanwhile
+                raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _is_whole(members: list[Member], target: Path) -> bool:
+    """Whether everything is there still: programs that tidy up caches take single files."""
+    return all(_size(target.joinpath(*PurePosixPath(member.name).parts)) == member.size for member in members)
+
+
+def _size(path: Path) -> Optional[int]:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what runs that were killed have left."""
+    for left in folder.glob(f"{_UNPACKING}*"):
+        try:
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
+        except OSError:  # another process was faster
+            continue
 
 
 def _digest(path: Path) -> str:
@@ -141,82 +204,3 @@ def _digest(path: Path) -> str:
         for block in iter(lambda: stream.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
-
-
-def extract_package(path: Path, target: Path) -> None:
-    """Unpack a package's files into the folder ``target``, after checking every member.
-
-    Raises:
-        ModelDefinitionError: For a hostile or damaged archive.
-    """
-    with path.open("rb") as stream:
-        if stream.read(len(_SEVEN_ZIP)) == _SEVEN_ZIP:
-            raise ModelDefinitionError(
-                f"{path.name} is a 7-Zip archive.",
-                "Unpack it with 7-Zip, and give the .emd file, or zip the files again.",
-            )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
-            _check_members(members, path)
-            for member in members:
-                destination = target.joinpath(*PurePosixPath(member.filename).parts)
-                destination.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(member) as source, destination.open("wb") as sink:
-                    _copy(source, sink, member, path.name)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        FileExistsError,
-        NotADirectoryError,
-        IsADirectoryError,
-    ) as error:
-        raise ModelDefinitionError(
-            f"{path.name} is not a readable package ({error}).", "Download or copy it again."
-        ) from error
-
-
-def _refuse(name: str, reason: str) -> ModelDefinitionError:
-    return ModelDefinitionError(f"{name} is refused: {reason}.", "Ask its author for a clean package.")
-
-
-def _copy(source: IO[bytes], sink: IO[bytes], member: zipfile.ZipInfo, name: str) -> None:
-    # What a member says of its size may be a lie: what comes out is counted.
-    left = member.file_size
-    for block in iter(lambda: source.read(1 << 20), b""):
-        left -= len(block)
-        if left < 0:
-            raise _refuse(name, f"{member.filename!r} unpacks to more than it says")
-        sink.write(block)
-
-
-def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
-    name = path.name
-    if len(members) > MAX_MEMBERS:
-        raise _refuse(name, f"it holds {len(members)} files")
-    seen: set[str] = set()
-    for member in members:
-        # `filename` ends at the first NUL; what the archive holds is in `orig_filename`.
-        parts = PurePosixPath(member.orig_filename).parts
-        plain = bool(parts) and not any(
-            part in ("..", "/", "//") or "\\" in part or ":" in part or "\0" in part for part in parts
-        )
-        if not plain:
-            raise _refuse(name, f"the file name {member.orig_filename!r} leads outside the package")
-        folded = PurePosixPath(member.filename).as_posix().casefold()
-        if folded in seen:
-            raise _refuse(name, f"{member.filename!r} occurs twice")
-        seen.add(folded)
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise _refuse(name, f"{member.filename!r} is a link")
-        if member.flag_bits & 1:
-            raise _refuse(name, f"{member.filename!r} is encrypted")
-        if member.file_size > MAX_RATIO * max(member.compress_size, 1024):
-            raise _refuse(name, f"{member.filename!r} unpacks to {member.file_size} bytes, out of proportion")
-    if sum(member.compress_size for member in members) > path.stat().st_size:
-        raise _refuse(name, "its files overlap")
-    if sum(member.file_size for member in members) > MAX_TOTAL_BYTES:
-        raise _refuse(name, "it unpacks to more than 32 GiB")

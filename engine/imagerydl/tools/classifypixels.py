@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,16 @@ from ..events import Reporter
 from ..inference.arguments import PIXEL_ARGUMENTS, PixelArguments
 from ..inference.items import PROCESSING_MODES, SEPARATELY, gives_many
 from ..tool import Kind, Param, Result, Tool
+from .imagery_inputs import (
+    DEVICE,
+    IMAGE_FIELD,
+    IN_IMAGE_FEATURES,
+    OVERWRITE,
+    TRUST_MODEL,
+    check_keeps_inputs,
+    check_one_input,
+    same_file,
+)
 
 if TYPE_CHECKING:
     from ..jobs import Job
@@ -24,17 +33,12 @@ _RASTER_KEYS = (
     "OUT_PROBABILITY_RASTER",
 )
 _FILE_KEYS = (*_RASTER_KEYS, "OUT_FEATURECLASS", "OUT_CLASS_AREAS", "OUT_POLYGONS")
-_INPUT_KEYS = ("IN_RASTER", "IN_FOLDER", "IN_IMAGE_FEATURES")
 
 
 def check(values: Mapping[str, Any]) -> None:
     """Refuse what cannot work before anything is loaded."""
     PixelArguments.parse(values["ARGUMENTS"])
-    given = [key for key in _INPUT_KEYS if values[key]]
-    if len(given) != 1:
-        told = f"{' and '.join(given)} are all given" if given else "There is nothing to classify"
-        raise ParameterError(f"{told}.", f"Give one of {', '.join(_INPUT_KEYS)}.")
-    _check_wanted(values, given[0])
+    _check_wanted(values, check_one_input(values, "to classify"))
     _check_names(values)
 
 
@@ -72,20 +76,11 @@ def _check_names(values: Mapping[str, Any]) -> None:
             raise ParameterError(
                 f"{key} is {path}.", "The result is a GeoTIFF: give a name that ends with .tif."
             )
-        for raster in values["IN_RASTER"]:
-            if _same_file(path, raster):
-                raise ParameterError(f"{key} would overwrite the input {raster}.", "Choose another name.")
+        check_keeps_inputs(key, path, values["IN_RASTER"])
     for number, (key, path) in enumerate(written):
         for other, other_path in written[:number]:
-            if _same_file(path, other_path):
+            if same_file(path, other_path):
                 raise ParameterError(f"{other} and {key} are the same file.", "Choose another name.")
-
-
-def _same_file(first: str, second: str) -> bool:
-    def normal(path: str) -> str:
-        return os.path.normcase(os.path.realpath(path))
-
-    return normal(first) == normal(second)
 
 
 def run(job: Job, reporter: Reporter) -> dict[str, Any]:
@@ -176,28 +171,8 @@ _PARAMS = (
         optional=True,
         pattern=True,
     ),
-    Param(
-        "IN_IMAGE_FEATURES",
-        Kind.LAYER,
-        "Features with images",
-        (
-            "In place of input rasters: a layer or table whose features carry images, as a path in a field "
-            "or as attachments."
-        ),
-        optional=True,
-    ),
-    Param(
-        "IMAGE_FIELD",
-        Kind.FIELD,
-        "Image field",
-        (
-            "The field with the paths of the images, absolute or relative to the layer's file. Left out: a "
-            "field called image, raster, path or the like, else attachments."
-        ),
-        optional=True,
-        parent="IN_IMAGE_FEATURES",
-        advanced=True,
-    ),
+    IN_IMAGE_FEATURES,
+    IMAGE_FIELD,
     Param(
         "IN_POLYGONS_OF_INTEREST",
         Kind.FEATURES,
@@ -306,8 +281,8 @@ _PARAMS = (
         Kind.NUMBER,
         "Smallest polygon",
         (
-            "Regions of fewer square units of the raster's coordinate reference system go into the neighbour "
-            "they share the longest border with."
+            "Regions of a smaller area (square units of the raster's coordinate reference system, square "
+            "metres where that is in degrees) go into the class they share the longest border with."
         ),
         default=0.0,
         minimum=0,
@@ -333,17 +308,7 @@ _PARAMS = (
         default=False,
         advanced=True,
     ),
-    Param(
-        "DEVICE",
-        Kind.TEXT,
-        "Device",
-        (
-            "AUTO (a CUDA graphics card where there is one, else the processor), CPU, CUDA, or CUDA:0, "
-            "CUDA:1 and so on."
-        ),
-        default="AUTO",
-        advanced=True,
-    ),
+    DEVICE,
     Param(
         "PRECISION",
         Kind.CHOICE,
@@ -357,17 +322,7 @@ _PARAMS = (
         choices=("FLOAT32", "AUTO", "BF16", "FP16", "INT8"),
         advanced=True,
     ),
-    Param(
-        "TRUST_MODEL",
-        Kind.BOOLEAN,
-        "Trust the model's code",
-        (
-            "Agree to run code that comes with the model (a Python raster function, a pickle), which can do "
-            "anything that you can. The choice is remembered for these very files."
-        ),
-        default=False,
-        advanced=True,
-    ),
+    TRUST_MODEL,
     Param(
         "RESUME",
         Kind.BOOLEAN,
@@ -379,14 +334,7 @@ _PARAMS = (
         default=True,
         advanced=True,
     ),
-    Param(
-        "OVERWRITE",
-        Kind.BOOLEAN,
-        "Overwrite existing output",
-        "Replace files that exist under the output names, once the new ones are complete.",
-        default=False,
-        advanced=True,
-    ),
+    OVERWRITE,
 )
 
 TOOL = Tool(

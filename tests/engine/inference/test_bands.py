@@ -39,6 +39,7 @@ def test_positions_are_taken_where_names_are_unknown(matched):
 
 
 def test_other_names_or_another_number_of_bands_is_taken_by_position_with_a_warning(matched):
+    """W24: a model goes with imagery like that of its training."""
     bands, (warning,) = matched([0, 1], ("VV", "VH"), ("Red", "Green"))
     assert bands == (0, 1)
     assert "VV, VH" in warning

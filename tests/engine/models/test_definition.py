@@ -123,3 +123,55 @@ def test_arcgis_learn_puts_background_first_and_normalises_as_imagenet(folder):
     definition = parse_definition(raw, folder)
     assert definition.output_values == (0, 1, 4)
     assert definition.normalisation.subtract[0] == pytest.approx(0.485 * 255)
+
+
+WRITTEN_BY_HAND = r"""{
+  "Framework": "TensorFlow",
+  "ModelConfiguration": "DeepLab"
+  "ModelFile": "\Data\Land cover\frozen.pb",
+  "ModelType": "ImageClassification",
+  "ImageHeight": "513", "ImageWidth": 513,
+  "ExtractBands": [0, 1, 2],
+  "Classes": [
+    {"Value": 0, "Name": "Forest", "Color": [0, 51, 0]},
+    {"Value": "1", "Name": "Water", "Color": [-1, -1, -1]}
+    {"Value": 5, "Name": "Paved", "Color": [236, 236, 236]},
+  ],
+}
+"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_definition_written_by_hand_gives_names_and_colours(tmp_path, encoding, line_end):
+    """P7, W26: commas too many and too few, a path of another machine, a class of value 0."""
+    (tmp_path / "frozen.pb").write_bytes(b"x")
+    path = tmp_path / "land.emd"
+    path.write_bytes(WRITTEN_BY_HAND.replace("\n", line_end).encode(encoding))
+    definition = load_definition(str(path))
+    assert definition.model_file == tmp_path / "frozen.pb"
+    assert definition.image_size == (513, 513)
+    assert [(entry.value, entry.name, entry.color) for entry in definition.classes] == [
+        (0, "Forest", (0, 51, 0)),
+        (1, "Water", None),
+        (5, "Paved", (236, 236, 236)),
+    ]
+    assert definition.output_values == (0, 1, 5)
+
+
+def test_an_export_template_names_everything_that_is_to_be_filled_in(tmp_path):
+    """W15: a definition that an export wrote is told from a model's, key by key."""
+    hints = {
+        "Framework": "e.g. TensorFlow or PyTorch", "ModelType": "e.g. ObjectDetection",
+        "ModelFile": "e.g. ./m.pb",
+        "ExtractBands": "e.g. [0, 1, 2]", "BatchSize": "e.g. 8 (optional)", "DataRange": "[0, 1] (optional)",
+        "ImageHeight": 64, "ImageWidth": 64,
+    }  # fmt: skip
+    path = tmp_path / "esri_model_definition.emd"
+    path.write_text(json.dumps(hints, indent=2), encoding="utf-8")
+    with pytest.raises(ModelDefinitionError) as told:
+        load_definition(str(path))
+    lines = told.value.message.splitlines()[1:]
+    expected = ["Framework at line 2", "ModelType at line 3", "ModelFile at line 4", "ExtractBands at line 5"]
+    assert [line[2 : 2 + len(start)] for line, start in zip(lines, expected)] == expected
+    assert len(lines) == len(expected), "what is optional may stay a hint"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagerydl.errors import ModelDefinitionError
-from imagerydl.models.json_text import decode_json_text, line_of_key, read_json_object
+from imagerydl.models.json_text import decode_json_text, line_numbers, mend, read_json_object
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,44 @@ def test_a_file_that_is_no_text_is_refused():
         decode_json_text(b"{\xff\xfe\xfa}", "m.emd")
 
 
-def test_the_line_of_a_key_is_that_of_the_outermost_object():
-    text = '{\n "A": {"B": 1},\n "C": "B",\n "B": 2\n}'
-    assert line_of_key(text, "B") == 4
-    assert line_of_key(text, "D") == 0
+def test_lines_are_those_of_keys_and_of_what_is_inside_lists():
+    text = '{\n "A": {"B": 1},\n "C": "B",\n "L": [\n  {"B": 3},\n  4\n ],\n "B": 2\n}'
+    lines = line_numbers(text)
+    assert lines[("B",)] == 8, "of the outermost object, not of the others"
+    assert lines[("A", "B")] == 2
+    assert (lines[("L",)], lines[("L", 0)], lines[("L", 0, "B")], lines[("L", 1)]) == (4, 5, 5, 6)
+    assert ("D",) not in lines
+
+
+def test_lines_are_found_in_text_that_is_no_strict_json():
+    lines = line_numbers('{\n "A": "C:\\x"\n "B": [1,\n 2,],\n "C": 3,\n}')
+    assert [lines[key,] for key in "ABC"] == [2, 3, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"a": 1 "b": "x" "c": [] "d": 2}', {"a": 1, "b": "x", "c": [], "d": 2}),
+        ('{"a": "C:\\users\\x"}', {"a": "C:\\users\\x"}),
+        ('{"a": "\\u00e9\\d"}', {"a": "é\\d"}),
+        ('{"a": [[1]\n [2]],}', {"a": [[1], [2]]}),
+    ],
+)
+def test_what_can_be_meant_in_one_way_only_is_mended(text, expected):
+    assert read_json_object(text, "m.emd") == expected
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": 1 2}', '{"a" "b": 1}', '{"a": x}', '{"a": "b}', '{"a": 1', '{"a"\n "b"}']
+)
+def test_what_can_be_meant_in_several_ways_is_refused(text):
+    with pytest.raises(ModelDefinitionError, match=r"m\.emd is not JSON.*line"):
+        read_json_object(text, "m.emd")
+
+
+def test_the_line_named_is_that_of_the_fault_and_not_of_what_is_mended():
+    with pytest.raises(ModelDefinitionError, match=r"at line 3, 'nonsense'"):
+        read_json_object('{"a": 1\n "b": [1,],\nnonsense\n}', "m.emd")
 
 
 _VALUES = st.recursive(
@@ -82,6 +116,21 @@ def test_what_strict_json_reads_is_read_identically(content, indent, plain):
 def test_mending_a_trailing_comma_leaves_every_text_as_it_is(content):
     text = json.dumps(content, indent=1)
     assert read_json_object(text[:-2] + ",\n}", "m.emd") == content
+
+
+@given(st.dictionaries(st.text(), _VALUES), st.sampled_from([None, 1, "\t"]), st.booleans())
+def test_mending_strict_json_changes_nothing_of_its_meaning(content, indent, plain):
+    text = json.dumps(content, indent=indent, ensure_ascii=plain)
+    assert json.loads(mend(text)) == json.loads(text)
+
+
+@given(st.dictionaries(st.text(), _VALUES, min_size=1))
+def test_every_value_of_strict_json_has_its_line(content):
+    text = json.dumps(content, indent=1)
+    lines = line_numbers(text)
+    for key in content:
+        (number,) = {lines[key,]}
+        assert text.split("\n")[number - 1].startswith(f" {json.dumps(key)}: ")
 
 
 def test_nesting_without_end_is_refused():

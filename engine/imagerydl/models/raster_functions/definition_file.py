@@ -32,7 +32,9 @@ class DefinitionFile:
         self._temporary = tempfile.TemporaryDirectory(prefix="imagerydl-function-")
         name = original.name if original else "model.emd"
         self.path = Path(self._temporary.name) / name
-        write_definition({**definition.raw, "ModelFile": str(definition.model_file.resolve())}, self.path)
+        model = definition.model_file
+        found = {} if model is None else {"ModelFile": str(model.resolve())}
+        write_definition({**definition.raw, **found}, self.path)
 
     def close(self) -> None:
         """Remove the copy, if there is one."""
@@ -45,5 +47,7 @@ def _reads_as_it_is(path: Path) -> bool:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    written = content.get("ModelFile") if isinstance(content, Mapping) else None
-    return isinstance(written, str) and (path.parent / written).exists()
+    if not isinstance(content, Mapping):
+        return False
+    written = content.get("ModelFile")
+    return not written or (isinstance(written, str) and (path.parent / written).exists())

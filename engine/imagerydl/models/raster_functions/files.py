@@ -48,7 +48,9 @@ def function_code(definition: ModelDefinition) -> ForeignCode:
     """
     modules = [path for folder in code_folders(definition) for path in _modules(folder, definition)]
     model = definition.model_file
-    weights = [path for path in model.rglob("*") if path.is_file()] if model.is_dir() else [model]
+    weights = [model] if model is not None else []
+    if model is not None and model.is_dir():
+        weights = [path for path in model.rglob("*") if path.is_file()]
     files = sorted({function_file(definition), *modules, *(path.resolve() for path in weights)})
     return ForeignCode(tuple(files), "a Python raster function")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 
@@ -20,6 +20,8 @@ class ChipClassifier:
         input: What it is fed with.
         chip_size: (height, width) of the chips it takes.
         classes: Its classes, in the order of the channels it gives.
+        extract_bands: As for a :class:`.protocol.PixelModel`.
+        data_range: As for a :class:`.protocol.PixelModel`.
         is_multi_label: Whether a chip may be of several classes, or of none: probabilities are then
             independent of each other.
         arguments: What the model itself declares.
@@ -30,6 +32,8 @@ class ChipClassifier:
     input: ModelInput = ModelInput()
     chip_size: Optional[tuple[int, int]] = None
     classes: ClassSchema
+    extract_bands: Optional[tuple[Union[int, str], ...]] = None
+    data_range: Optional[tuple[float, float]] = None
     is_multi_label: bool = False
     arguments: tuple[ModelArgument, ...] = ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 
@@ -33,6 +33,15 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    @property
+    def outlines(self) -> np.ndarray:
+        """Polygons ``[n]``: the shapes, or the boxes as such."""
+        if self.shapes is not None:
+            return self.shapes
+        import shapely
+
+        return shapely.box(*self.boxes.astype(np.float64).T) if len(self) else np.empty(0, dtype=object)
+
     @classmethod
     def none(cls) -> Detections:
         """Nothing found."""
@@ -50,7 +59,13 @@ class DetectionModel:
         description: Runtime, device and threads, as a phrase for messages.
         input: What it is fed with.
         tile_size: (height, width) it is bound to; None where it takes any.
+        margin: Pixels along each border of a tile that it takes for context only; None where any padding
+            will do.
         classes: Its classes, in the order that :attr:`Detections.classes` counts in.
+        extract_bands: What it takes, in order (0-based indices or band names), where it knows better than
+            the definition.
+        data_range: Range that pixel values are brought to before they reach the model, linearly from the
+            smallest and largest value of the raster; None where they stay as they are.
         arguments: What the model itself declares.
         wants_positions: Whether :meth:`detect` is to be called with the positions of the tiles.
     """
@@ -59,7 +74,10 @@ class DetectionModel:
     description: str
     input: ModelInput = ModelInput()
     tile_size: Optional[tuple[int, int]] = None
+    margin: Optional[int] = None
     classes: ClassSchema
+    extract_bands: Optional[tuple[Union[int, str], ...]] = None
+    data_range: Optional[tuple[float, float]] = None
     arguments: tuple[ModelArgument, ...] = ()
     wants_positions: bool = False
 

@@ -68,8 +68,7 @@ def open_pixel_model(
         TrustError: If it holds code nobody has agreed to.
         ModelError: If the model does not load.
     """
-    texts = {name.strip().lower(): str(text).strip() for name, text in (arguments or {}).items()}
-    options = RunOptions(choose_device(device), threads, precision, texts, consent, reporter or Reporter())
+    options = run_options(device, threads, precision, arguments, consent, reporter)
     return _ready_runtime(definition, options.device, precision).open_model(definition, options)
 
 
@@ -123,16 +122,46 @@ def _torch_sees_cuda() -> bool:
     return torch_sees_cuda()
 
 
+def run_options(
+    device: str,
+    threads: Optional[int],
+    precision: str,
+    arguments: Optional[Mapping[str, str]],
+    consent: bool,
+    reporter: Optional[Reporter],
+) -> RunOptions:
+    """Options from what a job says; names of arguments in lower case.
+
+    Raises:
+        ParameterError: If the device is not there.
+    """
+    texts = {name.strip().lower(): str(text).strip() for name, text in (arguments or {}).items()}
+    return RunOptions(choose_device(device), threads, precision, texts, consent, reporter or Reporter())
+
+
 def _runtime(name: str) -> Any:
     return import_module("." + name, __package__)
 
 
-def _ready_runtime(definition: ModelDefinition, device: Device, precision: str = "FLOAT32") -> Any:
-    runtime = _runtime(runtime_name(definition, device, precision))
+def ready_runtime(name: str, model: str) -> Any:
+    """A runtime, whose packages are there.
+
+    Args:
+        name: Its module.
+        model: What to call the model that wants it.
+
+    Raises:
+        RuntimeMissingError: If a library it needs is missing.
+    """
+    runtime = _runtime(name)
     missing = [package for module, package in runtime.PACKAGES.items() if find_spec(module) is None]
     if missing:
-        raise missing_packages(definition.name, missing)
+        raise missing_packages(model, missing)
     return runtime
+
+
+def _ready_runtime(definition: ModelDefinition, device: Device, precision: str = "FLOAT32") -> Any:
+    return ready_runtime(runtime_name(definition, device, precision), definition.name)
 
 
 def missing_packages(name: str, packages: list[str]) -> RuntimeMissingError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Optional, Union
+from typing import Optional, Protocol, Union
 
 import numpy as np
 
@@ -67,6 +67,14 @@ class Scene:
     spatial_reference: Union[int, str, None]
     pixel_type: str
     nodata: Optional[float] = None
+
+
+class FedModel(Protocol):
+    """What bringing imagery to any kind of model asks of it; see :class:`PixelModel` for the attributes."""
+
+    input: ModelInput
+    extract_bands: Optional[tuple[Union[int, str], ...]]
+    data_range: Optional[tuple[float, float]]
 
 
 class PixelModel:

@@ -43,8 +43,8 @@ def model_arguments(definition: ModelDefinition, consent: bool) -> tuple[ModelAr
     ensure_trusted(function_code(definition), consent)
     file = DefinitionFile(definition)
     try:
-        function, _ = _initialised(definition, file, Reporter(), _CPU)
-        return _parameters(function).arguments
+        function, _ = initialised(definition, file, Reporter(), _CPU)
+        return read_parameters(function).arguments
     finally:
         file.close()
 
@@ -76,13 +76,13 @@ class RasterFunctionModel(PixelModel):
         self.device = options.device.name
         self._file = DefinitionFile(definition)
         try:
-            self._function, self._name = _initialised(definition, self._file, options.reporter, gpu)
+            self._function, self._name = initialised(definition, self._file, options.reporter, gpu)
             if not self._function.has("updatePixels"):
                 raise ModelDefinitionError(
                     f"The raster function {self._name} has no updatePixels: it does not classify pixels.",
                     "Use the tool for what it does: Detect Objects where it has vectorize.",
                 )
-            self._parameters = _parameters(self._function)
+            self._parameters = read_parameters(self._function)
             self.arguments = self._parameters.arguments
             self._configure(definition, options)
             self._begin(None)
@@ -123,15 +123,7 @@ class RasterFunctionModel(PixelModel):
         self._file.close()
 
     def _configure(self, definition: ModelDefinition, options: RunOptions) -> None:
-        given = self._parameters.values(options.arguments)
-        self._values = square_batch(given)
-        for name, text in self._values.items():
-            if text != given[name]:
-                options.reporter.message(f"{name} {given[name]} fills no square: {text} is used.")
-        answer = None
-        if self._function.has("getConfiguration"):
-            answer = self._function.call("getConfiguration", **self._values)
-        self._blocks = BlockConfiguration.read(self._name, answer, self._values, definition.image_size)
+        self._values, self._blocks = configured(self._function, self._parameters, definition, options)
         self.tile_size, self.margin = self._blocks.outer, self._blocks.padding
         self.extract_bands, self.data_range = self._blocks.extract_bands, self._blocks.data_range
         # Pixels in a range the function asks for are no longer of the raster's own type.
@@ -224,10 +216,10 @@ class RasterFunctionModel(PixelModel):
         return Scene(width, height, _NOWHERE, None, pixel_type)
 
 
-def _initialised(
+def initialised(
     definition: ModelDefinition, file: DefinitionFile, reporter: Reporter, gpu: int
 ) -> tuple[RasterFunction, str]:
-    """The function with its model loaded, and its name."""
+    """The function with its model loaded, and its file name."""
     host = Host(code_folders(definition), reporter, gpu)
     function = RasterFunction(function_file(definition), host)
     if function.has("initialize"):
@@ -235,6 +227,28 @@ def _initialised(
     return function, function.name
 
 
-def _parameters(function: RasterFunction) -> FunctionParameters:
+def configured(
+    function: RasterFunction,
+    parameters: FunctionParameters,
+    definition: ModelDefinition,
+    options: RunOptions,
+) -> tuple[dict[str, str], BlockConfiguration]:
+    """The values of a function's arguments, and the blocks it wants for them: ``getConfiguration``.
+
+    Raises:
+        ParameterError: For an argument that is unknown, missing or has no usable value.
+        ModelError: If the function's answer cannot be used.
+    """
+    given = parameters.values(options.arguments)
+    values = square_batch(given)
+    for name, text in values.items():
+        if text != given[name]:
+            options.reporter.message(f"{name} {given[name]} fills no square: {text} is used.")
+    answer = function.call("getConfiguration", **values) if function.has("getConfiguration") else None
+    return values, BlockConfiguration.read(function.name, answer, values, definition.image_size)
+
+
+def read_parameters(function: RasterFunction) -> FunctionParameters:
+    """What a function asks of its user."""
     declared = function.call("getParameterInfo") if function.has("getParameterInfo") else ()
     return FunctionParameters.read(function.name, declared)

@@ -310,7 +310,7 @@ def test_padding_of_half_a_tile_leaves_nothing(town):
 
 def test_a_missing_function_is_named(town):
     """P3: the definition must lead to the function."""
-    with pytest.raises(ModelDefinitionError, match=r"Missing\.py that town\.emd names does not exist"):
+    with pytest.raises(ModelDefinitionError, match=r"town\.emd is \.\\Missing\.py, which does not exist"):
         open_function(town(InferenceFunction=".\\Missing.py"))
 
 

@@ -41,6 +41,8 @@ def define():
     def make(path, bands=3, size=64, classes=6, **keys):
         height, width = (size, size) if isinstance(size, int) else size
         raw = {
+            "Framework": "TensorFlow",
+            "ModelType": "ImageClassification",
             "ModelFile": path.name,
             "ImageHeight": height,
             "ImageWidth": width,

@@ -324,7 +324,10 @@ def test_a_network_of_two_pictures_is_refused(tmp_path):
     )
     opset = [onnx.helper.make_opsetid("", 17)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "two.onnx")
-    raw = {"ModelFile": "two.onnx", "ImageHeight": 8, "ImageWidth": 8, "ExtractBands": [0, 1]}
+    raw = {
+        "Framework": "ONNX", "ModelType": "ImageClassification", "ModelFile": "two.onnx",
+        "ImageHeight": 8, "ImageWidth": 8, "ExtractBands": [0, 1], "Classes": [],
+    }  # fmt: skip
     with pytest.raises(ModelError, match="does not take one picture"):
         OnnxPixelModel(parse_definition(raw, tmp_path), CPU)
 

@@ -1,0 +1,10 @@
+"""Create Model Package in QGIS."""
+
+from ..engine.imagerydl.tools.createmodelpackage import TOOL
+from ..processing_provider.algorithm import ToolAlgorithm
+
+
+class Algorithm(ToolAlgorithm):
+    """The tool as it is."""
+
+    tool = TOOL

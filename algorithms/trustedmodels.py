@@ -1,0 +1,10 @@
+"""Trusted Models in QGIS."""
+
+from ..engine.imagerydl.tools.trustedmodels import TOOL
+from ..processing_provider.algorithm import ToolAlgorithm
+
+
+class Algorithm(ToolAlgorithm):
+    """The tool as it is."""
+
+    tool = TOOL

@@ -1,0 +1,1 @@
+"""Detecting and classifying objects: from tiles to features."""
