@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import ParameterError
 from ..arguments import BOOLEAN, CHOICE, NUMBER, ModelArgument
 from ..definition import ModelDefinition
-
-if TYPE_CHECKING:
-    pass
-
 
 ROADS = ("MultiTaskRoadExtractor", "ConnectNet")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +23,6 @@ from .chip_classification import ChipClassifier
 from .detection import DetectionModel, Detections, outlines
 from .options import RunOptions
 from .protocol import ModelInput, Position
-
-if TYPE_CHECKING:
-    pass
 
 
 class Detector(DetectionModel):

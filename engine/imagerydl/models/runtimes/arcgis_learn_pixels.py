@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import isqrt
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,9 +21,6 @@ from .arcgis_learn_arguments import (
 from .arcgis_learn_network import Network
 from .options import RunOptions
 from .protocol import Gives, ModelInput, PixelModel, softmax
-
-if TYPE_CHECKING:
-    pass
 
 
 class TileModel(PixelModel):
