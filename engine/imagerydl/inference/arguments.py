@@ -6,7 +6,7 @@ Standard library only.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from ..errors import ParameterError
@@ -204,6 +204,17 @@ class PixelArguments:
                 "The arguments padding and overlap say the same in two ways.", "Give one of them."
             )
         return cls(**read)
+
+    def completed(
+        self, padding: Optional[int], batch_size: Optional[int], threshold: Optional[float]
+    ) -> PixelArguments:
+        """With what a definition says in place of what was not given."""
+        return replace(
+            self,
+            padding=padding if self.padding is None and self.overlap is None else self.padding,
+            batch_size=self.batch_size or batch_size,
+            threshold=threshold if self.threshold is None else self.threshold,
+        )
 
     def padding_for(self, tile: tuple[int, int]) -> int:
         """Padding in pixels for tiles of (height, width)."""

@@ -55,6 +55,8 @@ class ResultFiles:
 class PolygonSettings:
     """How polygons are made; see :func:`~.polygons.write_polygons`."""
 
+    min_area: float = 0.0
+    simplify: float = 0.0
     right_angles: bool = False
 
 
@@ -103,7 +105,7 @@ def publish(
                 classes=present,
                 reporter=reporter,
                 confidence_path=spool.mosaic(CONFIDENCE) if CONFIDENCE in files.layers else None,
-                right_angles=polygons.right_angles,
+                **vars(polygons),
             )
         for number, (name, path) in enumerate(rasters.items()):
             reporter.check_cancelled()

@@ -73,7 +73,8 @@ class PixelClassifier:
             consent=job["TRUST_MODEL"],
             reporter=reporter,
         )
-        self._arguments = PixelArguments.parse(job["ARGUMENTS"], self._model.arguments)
+        arguments = PixelArguments.parse(job["ARGUMENTS"], self._model.arguments)
+        self._arguments = arguments.completed(definition.padding, definition.batch_size, definition.threshold)
         reporter.message(f"{definition.name} runs with {self._model.description}.")
 
     def close(self) -> None:
@@ -127,7 +128,9 @@ class PixelClassifier:
             is_classes = decider.dtype.kind in "iu"
             # An interrupted run may have come as far as to publish some of the files.
             again = overwrite or spool.went_on
-            polygons = PolygonSettings(self._job["RIGHT_ANGLES"])
+            polygons = PolygonSettings(
+                self._job["MIN_POLYGON_AREA"], self._job["SIMPLIFY_TOLERANCE"], self._job["RIGHT_ANGLES"]
+            )
             schema = table.schema if is_classes else None
             publish(spool, files, schema, tally, polygons, reporter, again)
         self._report(source, tally, spool)

@@ -281,8 +281,8 @@ _PARAMS = (
         Kind.NUMBER,
         "Smallest polygon",
         (
-            "Regions of fewer square units of the raster's coordinate reference system go into the neighbour "
-            "they share the longest border with."
+            "Regions of a smaller area (square units of the raster's coordinate reference system, square "
+            "metres where that is in degrees) go into the class they share the longest border with."
         ),
         default=0.0,
         minimum=0,

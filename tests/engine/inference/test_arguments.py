@@ -69,3 +69,9 @@ def test_overlap_is_another_way_to_say_padding():
     assert PixelArguments.parse({"overlap": "0.25"}).padding_for((256, 256)) == 32
     with pytest.raises(ParameterError, match="two ways"):
         PixelArguments.parse({"overlap": "0.25", "padding": "3"})
+
+
+def test_what_is_not_given_is_the_definitions_to_say():
+    completed = PixelArguments.parse({"batch_size": "3"}).completed(12, 9, 0.4)
+    assert (completed.padding, completed.batch_size, completed.threshold) == (12, 3, 0.4)
+    assert PixelArguments.parse({"overlap": "0.5"}).completed(12, None, None).padding_for((64, 64)) == 16

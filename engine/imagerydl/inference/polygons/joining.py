@@ -6,6 +6,7 @@ A region that runs through the whole raster is held whole.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -23,12 +24,14 @@ class Region:
     pieces: list = field(default_factory=list)
     confidence_sum: int = 0
     confidence_count: int = 0
+    first_row: float = math.inf
 
     def absorb(self, other: Region) -> None:
         """Take over what belongs to ``other``."""
         self.pieces += other.pieces
         self.confidence_sum += other.confidence_sum
         self.confidence_count += other.confidence_count
+        self.first_row = min(self.first_row, other.first_row)
 
 
 class SeamJoiner:
@@ -45,6 +48,11 @@ class SeamJoiner:
         # Which open region each pixel of the last row belongs to; -1: none.
         self._last_row = np.full(width, -1, dtype=np.int64)
 
+    @property
+    def first_open_row(self) -> float:
+        """First row of the regions that are not complete; infinite without any."""
+        return min((region.first_row for region in self._open), default=math.inf)
+
     def add(self, pieces: Pieces, rows: int) -> list[Region]:
         """Take the next ``rows`` rows.
 
@@ -53,9 +61,13 @@ class SeamJoiner:
             the order of their last row, and within it in that of their outlines.
         """
         regions = [
-            Region(int(value), [outline], int(total), int(count))
-            for outline, value, total, count in zip(
-                pieces.outlines, pieces.values, pieces.confidence_sums, pieces.confidence_counts
+            Region(int(value), [outline], int(total), int(count), first_row)
+            for outline, value, total, count, first_row in zip(
+                pieces.outlines,
+                pieces.values,
+                pieces.confidence_sums,
+                pieces.confidence_counts,
+                shapely.bounds(pieces.outlines)[:, 1].tolist(),
             )
         ]
         top, bottom = self._row, self._row + rows
@@ -143,4 +155,8 @@ def in_order(regions: Sequence[Region]) -> tuple[list[Region], np.ndarray]:
     polygons = outlines(regions)
     last_rows, texts = shapely.bounds(polygons)[:, 3].tolist(), shapely.to_wkb(polygons).tolist()
     order = sorted(range(len(regions)), key=lambda number: (last_rows[number], texts[number]))
-    return [regions[number] for number in order], polygons[order]
+    ordered = [regions[number] for number in order]
+    # The parts of a region are done with: its outline is all that is needed from here on.
+    for region in ordered:
+        region.pieces.clear()
+    return ordered, polygons[order]

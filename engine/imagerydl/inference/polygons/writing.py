@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
-import pyogrio
 import rasterio
-import shapely
 from affine import Affine
-from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from ...errors import DataError, OutputError, ParameterError
+from ...errors import DataError, ParameterError
 from ...events import Reporter
 from ...imagery.environment import configure_gdal
 from ...labels.classes import ClassSchema
-from ...outputs import explained
 from ..areas import AreaMeasure
-from .joining import Region, SeamJoiner, in_order
-from .right_angles import square_up
-from .tracing import FRACTION, trace
-
-LAYER = "polygons"
+from .joining import SeamJoiner, in_order
+from .layer import PolygonLayer
+from .sieving import Sieve, Strip
+from .simplifying import Simplifier
+from .tracing import trace
 
 #: Rows read at a time: two rows of the blocks class rasters are stored in.
 BLOCK_ROWS = 512
 
-#: Polygons written at a time.
-BATCH = 20_000
-
-#: Pixels by which an edge of a building may wander before right angles take it for a corner.
-STAIRCASE = 1.5
-
 #: Types whose values all fit the 32 bits regions are traced in.
 _CLASS_TYPES = ("uint8", "uint16", "int8", "int16", "int32")
+
+#: In degrees pixels differ in area: whole numbers, of which the smallest area wanted has as many.
+_AREA_STEPS = 2**30
 
 
 def write_polygons(
@@ -50,6 +43,8 @@ def write_polygons(
     reporter: Reporter,
     values: Optional[Collection[int]] = None,
     confidence_path: Optional[Union[str, Path]] = None,
+    min_area: float = 0.0,
+    simplify: float = 0.0,
     right_angles: bool = False,
     block_rows: int = BLOCK_ROWS,
 ) -> int:
@@ -57,17 +52,25 @@ def write_polygons(
 
     The fields are ``class_value``, ``class_name``, ``pixels``, ``area`` (square map units; m^2 on
     the ellipsoid where the CRS is geographic; pixels without georeference) and, with a confidence
-    raster, ``confidence``, the mean over the pixels that have one. Polygons and their order do
-    not depend on ``block_rows``. Memory: a strip, and the regions that reach its last row.
+    raster, ``confidence``, the mean over the pixels that have one. A GeoPackage gets a style that
+    fills polygons with the colours of their classes. Polygons do not depend on ``block_rows``, nor
+    does their order (which a FlatGeobuf has its own of). Memory: strips of rows, see
+    :mod:`.sieving`, and the regions that reach the last row read.
 
     Args:
         raster_path: Class raster, its first band. Pixels without data belong to no polygon.
-        out_path: A GeoPackage, from :func:`imagerydl.outputs.staged`.
-        classes: Names. A value that is no class has an empty name.
+        out_path: A vector file (:data:`imagerydl.tool.VECTOR_EXTENSIONS`), from
+            :func:`imagerydl.outputs.staged`.
+        classes: Names and colours. A value that is no class has an empty name.
         reporter: Progress and cancelling.
         values: Class values that become polygons; None: all but the background, which is 0
             where ``classes`` has a class of that value.
         confidence_path: Raster of the same size, its first band.
+        min_area: Regions of less, in the unit of ``area``, go into the neighbours they share the
+            longest border with (:mod:`.sieving`), the background and classes not among ``values``
+            being neighbours like others.
+        simplify: How far vertices may lie from the borders that replace them, map units; common
+            borders stay common (:mod:`.simplifying`). ``area`` is that of the new outline.
         right_angles: Whether polygons are given right angles where that hardly changes them
             (:func:`.right_angles.square_up`). Neighbours may then overlap or part by a pixel or
             two; ``area`` is that of the new outline, ``pixels`` stays.
@@ -77,17 +80,18 @@ def write_polygons(
         The number of polygons.
 
     Raises:
-        ParameterError: If ``block_rows`` is not positive, or right angles are asked for in degrees.
+        ParameterError: If ``block_rows`` is not positive, ``min_area`` or ``simplify`` negative, or
+            right angles are asked for in degrees.
         DataError: If a raster cannot be read, holds no classes, or the two differ in size.
-        OutputError: If the layer is no GeoPackage or cannot be written.
+        OutputError: If the format is another or the layer cannot be written.
     """
     if block_rows < 1:
         raise ParameterError(f"Strips of {block_rows} rows hold nothing.", "Read at least one row at a time.")
-    if out_path.suffix.lower() != ".gpkg":
-        raise OutputError(
-            f"{out_path} is no GeoPackage, the format polygons are added to while they are found.",
-            "Give the polygons a name that ends in .gpkg.",
-        )
+    for what, number in (("smallest area", min_area), ("tolerance", simplify)):
+        if not (number >= 0 and math.isfinite(number)):
+            raise ParameterError(
+                f"A {what} of {number} means nothing.", "Give a number in map units; 0 leaves all as it is."
+            )
     configure_gdal()
     with ExitStack() as stack:
         try:
@@ -101,30 +105,63 @@ def write_polygons(
                 f"{raster.name} is in degrees, in which a right angle on the ground is none.",
                 "Classify in a projected CRS, or turn right angles off.",
             )
-        layer = _PolygonLayer(
-            out_path, raster.crs, raster.transform, classes, confidence is not None, right_angles
-        )
+        # Without georeference y is minus the row, which is where QGIS shows such an image.
+        in_pixels = raster.crs is None and raster.transform == Affine.identity()
+        place = Affine.scale(1, -1) if in_pixels else raster.transform
+        layer = PolygonLayer(out_path, raster.crs, place, classes, confidence is not None, right_angles)
         joiner = SeamJoiner(raster.width)
-        for first in range(0, raster.height, block_rows):
-            reporter.check_cancelled()
-            rows = min(block_rows, raster.height - first)
-            window = Window(0, first, raster.width, rows)
-            try:
-                data = raster.read(1, window=window)
-                chosen = raster.read_masks(1, window=window) > 0
-                sure = confidence.read(1, window=window, masked=True) if confidence else None
-            except RasterioError as error:
-                raise DataError(f"{raster_path} cannot be read: {error}.", "Check the file.") from error
+        simplifier = Simplifier(raster.width, raster.height, place, simplify) if simplify else None
+        strips = _strips(raster, block_rows, reporter)
+        if min_area:
+            strips = _sieved(strips, raster, min_area)
+        for first, data, chosen in strips:
+            rows = len(data)
+            sure = None
+            if confidence is not None:
+                sure = _read(confidence, first, rows).astype(float).filled(np.nan)
             if values is not None:
-                chosen &= np.isin(data, list(values))
+                chosen = chosen & np.isin(data, list(values))
             elif 0 in classes:
-                chosen &= data != 0
-            if sure is not None:
-                sure = sure.astype(float).filled(np.nan)
-            layer.add(joiner.add(trace(data, chosen, first, sure), rows))
+                chosen = chosen & (data != 0)
+            found = in_order(joiner.add(trace(data, chosen, first, sure), rows))
+            if simplifier is not None:
+                found = simplifier.add(data, chosen, found, joiner.first_open_row)
+            layer.add(*found)
             reporter.progress("Polygons", first + rows, raster.height)
-        layer.add(joiner.finish())
+        found = in_order(joiner.finish())
+        layer.add(*(found if simplifier is None else simplifier.finish(found)))
         return layer.finish()
+
+
+def _strips(raster: Any, block_rows: int, reporter: Reporter) -> Iterator[Strip]:
+    for first in range(0, raster.height, block_rows):
+        reporter.check_cancelled()
+        data = _read(raster, first, min(block_rows, raster.height - first))
+        yield Strip(first, data.data, ~np.ma.getmaskarray(data))
+
+
+def _read(raster: Any, first: int, rows: int) -> Any:
+    """Masked rows of the first band."""
+    try:
+        return raster.read(1, window=Window(0, first, raster.width, rows), masked=True)
+    except RasterioError as error:
+        raise DataError(f"{raster.name} cannot be read: {error}.", "Check the file.") from error
+
+
+def _sieved(strips: Iterator[Strip], raster: Any, min_area: float) -> Iterator[Strip]:
+    measure = AreaMeasure(raster.crs)
+    # Where all pixels are alike they are counted, so that an area of whole pixels is met exactly.
+    limit = _AREA_STEPS
+    if not measure.is_geographic:
+        limit = math.ceil(min_area / abs(raster.transform.determinant) * (1 - 1e-12))
+    sieve = Sieve(raster.width, limit)
+    for first, data, valid in strips:
+        areas = None
+        if measure.is_geographic:
+            cells = measure.cells(raster.transform, first, *data.shape)
+            areas = np.rint(cells / min_area * _AREA_STEPS).astype(np.int64)
+        yield from sieve.add(data, valid, areas)
+    yield from sieve.finish()
 
 
 def _check(raster: Any, confidence: Optional[Any]) -> None:
@@ -139,103 +176,3 @@ def _check(raster: Any, confidence: Optional[Any]) -> None:
             f"{raster.name} {raster.width} x {raster.height}.",
             "Give the confidence raster that was written with the classes.",
         )
-
-
-class _PolygonLayer:
-    """A GeoPackage layer polygons are added to in batches of one size."""
-
-    def __init__(
-        self,
-        path: Path,
-        crs: Optional[CRS],
-        transform: Affine,
-        classes: ClassSchema,
-        has_confidence: bool,
-        right_angles: bool,
-    ) -> None:
-        # Without georeference y is minus the row, which is where QGIS shows such an image.
-        in_pixels = crs is None and transform == Affine.identity()
-        self._place = Affine.scale(1, -1) if in_pixels else transform
-        self._path, self._crs, self._measure = path, crs, AreaMeasure(crs)
-        self._names = {entry.value: entry.name for entry in classes}
-        self._has_confidence = has_confidence
-        t = self._place
-        longest = max(math.hypot(t.a, t.d), math.hypot(t.b, t.e))
-        self._tolerance = STAIRCASE * longest if right_angles else None
-        self._regions: list[Region] = []
-        self._outlines: list[np.ndarray] = []
-        self._written = 0
-        self._exists = False
-
-    def add(self, regions: Sequence[Region]) -> None:
-        """Take complete regions; write as many batches as are full."""
-        if not regions:
-            return
-        ordered, outlines = in_order(regions)
-        # The parts of a region are done with: its outline is all that is written.
-        for region in ordered:
-            region.pieces.clear()
-        self._regions += ordered
-        self._outlines.append(outlines)
-        while len(self._regions) >= BATCH:
-            self._write(BATCH)
-
-    def finish(self) -> int:
-        """Write what is left, at least an empty layer.
-
-        Returns:
-            The number of polygons written.
-        """
-        if self._regions or not self._exists:
-            self._write(len(self._regions))
-        return self._written
-
-    def _write(self, count: int) -> None:
-        waiting = np.concatenate([*self._outlines, np.empty(0, dtype=object)])
-        regions, in_pixels = self._regions[:count], waiting[:count]
-        self._regions, self._outlines = self._regions[count:], [waiting[count:]]
-        t = self._place
-        placed = shapely.transform(
-            in_pixels,
-            lambda points: np.column_stack(
-                [
-                    t.a * points[:, 0] + t.b * points[:, 1] + t.c,
-                    t.d * points[:, 0] + t.e * points[:, 1] + t.f,
-                ]
-            ),
-        )
-        if self._tolerance is not None:
-            placed = square_up(placed, self._tolerance)
-        placed = shapely.orient_polygons(placed)
-        values = np.array([region.value for region in regions], dtype=np.int32)
-        names = np.array([self._names.get(region.value, "") for region in regions], dtype=object)
-        columns = {
-            "class_value": values,
-            "class_name": names,
-            "pixels": np.rint(shapely.area(in_pixels)).astype(np.int64),
-            "area": self._measure.polygons(placed),
-        }
-        if self._has_confidence:
-            sums = np.array([region.confidence_sum for region in regions], dtype=float)
-            counts = np.array([region.confidence_count for region in regions], dtype=float)
-            mean = np.full(len(regions), np.nan)
-            columns["confidence"] = np.divide(sums / FRACTION, counts, out=mean, where=counts > 0)
-        with explained(self._path):
-            try:
-                pyogrio.raw.write(
-                    self._path,
-                    shapely.to_wkb(placed),
-                    field_data=list(columns.values()),
-                    fields=list(columns),
-                    geometry_type="Polygon",
-                    crs=self._crs.to_wkt() if self._crs else None,
-                    layer=LAYER,
-                    append=self._exists,
-                )
-            except RuntimeError as error:  # what pyogrio's errors have in common
-                raise OutputError(
-                    f"{self._path} cannot be written ({error}).",
-                    "Choose a folder you may write to, with room on its disk.",
-                ) from error
-        self._exists = True
-        self._written += count

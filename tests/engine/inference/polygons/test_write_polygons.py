@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from xml.etree import ElementTree
+
 import numpy as np
 import pyogrio
 import pytest
@@ -17,7 +21,7 @@ from rasterio.features import rasterize, shapes
 
 from imagerydl.errors import DataError, OutputError, ParameterError
 from imagerydl.events import Reporter
-from imagerydl.inference.polygons import write_polygons, writing
+from imagerydl.inference.polygons import layer, write_polygons
 from imagerydl.labels.classes import ClassEntry, ClassSchema
 
 CLASSES = ClassSchema([ClassEntry(1, "road"), ClassEntry(2, "roof")])
@@ -88,7 +92,7 @@ def test_the_height_of_strips_changes_no_byte_of_a_polygon_nor_the_order(tmp_pat
 
 
 def test_full_batches_are_written_before_the_end_and_lose_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "BATCH", 7)
+    monkeypatch.setattr(layer, "BATCH", 7)
     values = (np.indices((12, 12)).sum(axis=0) % 2 + 1).astype(np.uint8)
     polygons, fields, _ = polygonise(tmp_path, values, block_rows=5)
     assert len(polygons) == 144
@@ -173,10 +177,98 @@ def test_a_raster_of_fractions_is_refused_by_name(tmp_path):
         polygonise(tmp_path, np.zeros((2, 2), dtype=np.float32))
 
 
-def test_a_format_that_cannot_grow_is_refused(tmp_path):
+@pytest.mark.parametrize("extension", ["geojson", "fgb"])
+@pytest.mark.parametrize("crs", ["EPSG:32631", None])
+def test_other_formats_hold_what_a_geopackage_holds(tmp_path, monkeypatch, extension, crs):
+    monkeypatch.setattr(layer, "BATCH", 7)
+    values = np.random.default_rng(5).integers(1, 4, (12, 12)).astype(np.uint8)
+    place = {"crs": crs, "transform": METRES if crs else None}
+    polygons, fields, _ = polygonise(tmp_path, values, **place)
+    raster, other = tmp_path / "classes.tif", tmp_path / f"polygons.{extension}"
+    assert write_polygons(raster, other, classes=CLASSES, reporter=Reporter()) == len(polygons)
+    meta, _, geometries, columns = pyogrio.raw.read(other)
+
+    assert meta["fields"].tolist() == list(fields)
+    found = zip(
+        shapely.to_wkb(shapely.normalize(shapely.from_wkb(geometries))), *map(np.ndarray.tolist, columns)
+    )
+    expected = zip(shapely.to_wkb(shapely.normalize(polygons)), *map(np.ndarray.tolist, fields.values()))
+    assert sorted(found) == sorted(expected)
+    if crs:
+        assert CRS.from_user_input(meta["crs"]) == CRS.from_string(crs)
+    assert not list(tmp_path.glob("*.fgb.gpkg"))
+    assert not list(tmp_path.glob("*.geojson.gpkg"))
+
+
+def test_another_format_is_refused(tmp_path):
     raster = save(tmp_path / "classes.tif", np.ones((2, 2), dtype=np.uint8))
-    with pytest.raises(OutputError, match="no GeoPackage"):
-        write_polygons(raster, tmp_path / "polygons.fgb", classes=CLASSES, reporter=Reporter())
+    with pytest.raises(OutputError, match="no extension of a vector format"):
+        write_polygons(raster, tmp_path / "polygons.shp", classes=CLASSES, reporter=Reporter())
+
+
+def test_a_geopackage_is_shown_in_the_colours_of_the_classes(tmp_path):
+    classes = ClassSchema([ClassEntry(1, "road & rail", (10, 20, 30)), ClassEntry(2, "roof")])
+    polygonise(tmp_path, np.array([[1, 1, 7]], dtype=np.uint8), classes=classes)
+    with closing(sqlite3.connect(tmp_path / "polygons.gpkg")) as database:
+        ((text,),) = database.execute(
+            "SELECT styleQML FROM layer_styles WHERE f_table_name = 'polygons' "
+            "AND f_geometry_column = 'geom' AND useAsDefault = 1"
+        ).fetchall()
+    renderer = ElementTree.fromstring(text.partition(">")[2]).find("renderer-v2")
+    assert renderer.get("attr") == "class_value"
+    labels = {entry.get("value"): entry.get("label") for entry in renderer.iter("category")}
+    assert labels == {"1": "road & rail", "7": "7"}
+    fill = renderer.find("symbols/symbol[@name='0']//Option[@name='color']")
+    assert fill.get("value") == "10,20,30,255"
+
+
+def test_regions_below_the_smallest_area_go_into_their_neighbours(tmp_path):
+    values = np.ones((6, 6), dtype=np.uint8)
+    values[1:3, 1:3], values[4, 4] = 2, 2
+    # A pixel has 4 square metres.
+    polygons, fields, _ = polygonise(tmp_path, values, block_rows=2, options={"min_area": 16})
+    assert sorted(zip(fields["class_value"].tolist(), fields["pixels"].tolist())) == [(1, 32), (2, 4)]
+    polygons, _, _ = polygonise(tmp_path, values, block_rows=2, options={"min_area": 16.01})
+    assert len(polygons) == 1
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=class_rasters, block_rows=st.integers(1, 15), pixels=st.integers(2, 8))
+def test_no_polygon_is_smaller_than_asked_for(tmp_path, values, block_rows, pixels):
+    options = {"min_area": pixels * 4}
+    one, fields, _ = polygonise(tmp_path, values, block_rows, options=options)
+    other, _, _ = polygonise(tmp_path, values, options=options)
+    assert (fields["pixels"] >= pixels).all()
+    assert shapely.to_wkb(one).tolist() == shapely.to_wkb(other).tolist()
+
+
+def test_in_degrees_the_smallest_area_is_one_in_square_metres(tmp_path):
+    one_degree = Affine(1, 0, 10, 0, -1, 61)
+    values = np.array([[1, 2, 2]] * 2, dtype=np.uint8)
+    values[0, 0] = 3
+    place = {"transform": one_degree, "crs": "EPSG:4326"}
+    # At 60 degrees a square degree has some 6150 km^2, less towards the pole.
+    _, fields, _ = polygonise(tmp_path, values, options={"min_area": 6.15e9}, **place)
+    assert sorted(fields["class_value"].tolist()) == [1, 2]
+    assert fields["area"].min() > 6.15e9
+
+
+@pytest.mark.parametrize("option", ["min_area", "simplify"])
+def test_a_negative_number_is_refused(tmp_path, option):
+    with pytest.raises(ParameterError, match="means nothing"):
+        polygonise(tmp_path, np.ones((1, 1), dtype=np.uint8), options={option: -1})
+
+
+def test_simpler_borders_are_common_ones_and_the_pixels_are_still_counted(tmp_path):
+    place = METRES @ Affine.rotation(10)
+    values = np.where(np.add.outer(np.arange(40), np.arange(30)) % 40 < 20, 1, 2).astype(np.uint8)
+    options = {"simplify": 3.0}
+    polygons, fields, _ = polygonise(tmp_path, values, block_rows=8, options=options, transform=place)
+    assert shapely.coverage_is_valid(polygons)
+    assert fields["pixels"].sum() == values.size
+    assert fields["area"].sum() == pytest.approx(values.size * 4)
+    np.testing.assert_allclose(fields["area"], shapely.area(polygons))
+    assert shapely.get_num_coordinates(polygons).max() <= 8
 
 
 def test_chosen_values_only(tmp_path):
