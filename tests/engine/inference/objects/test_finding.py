@@ -292,3 +292,38 @@ def test_a_real_source_reads_like_the_one_in_memory(make_raster, patches):
         )
         for one, other in zip(real, memory):
             np.testing.assert_array_equal(one, other)
+
+
+class Unsteady(PatchDetector):
+    """Places and rates every object a little differently in each tile, as networks do."""
+
+    wants_positions = True
+
+    def detect(self, batch, valid, positions=()):
+        found = []
+        for detections, (column, row) in zip(super().detect(batch, valid), positions):
+            random = np.random.default_rng([column + 10_000, row + 10_000])
+            boxes = detections.boxes + random.uniform(-0.8, 0.8, detections.boxes.shape)
+            scores = np.clip(detections.scores + random.uniform(-0.1, 0.1, len(detections)), 0, 1)
+            found.append(Detections(boxes.astype(np.float32), scores.astype(np.float32), detections.classes))
+        return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("padding", [8, 16])
+def test_a_detector_that_wavers_from_tile_to_tile_finds_each_object_once(seed, padding):
+    random = np.random.default_rng(seed)
+    placed = []
+    for x in range(0, 300, 30):
+        for y in range(0, 300, 30):
+            width, height = random.integers(9, 27, 2)
+            left, top = x + random.integers(0, 29 - width), y + random.integers(0, 29 - height)
+            placed.append((left, top, left + width, top + height, random.choice([100, 200]), 80))
+    found = find(draw_scene(300, 300, placed), 64, padding, model=Unsteady())
+    assert len(found) == len(placed)
+    truth = np.array([box[:4] for box in sorted(placed)])
+    got = found.boxes[
+        np.lexsort(((found.boxes[:, 1] / 30).astype(int), (found.boxes[:, 0] / 30 + 0.03).astype(int)))
+    ]
+    own = truth[np.lexsort((truth[:, 1] // 30, truth[:, 0] // 30))]
+    assert np.abs(np.sort(got, axis=0) - np.sort(own, axis=0)).max() < 3
