@@ -118,9 +118,7 @@ def _is_assumed(definition: ModelDefinition) -> bool:
 
 
 def _limits(definition: ModelDefinition, options: RunOptions) -> Limits:
-    threshold = _share(
-        options.arguments.get("threshold"), "threshold", definition.raw.get("Threshold"), _THRESHOLD
-    )
+    threshold = _share(options.arguments.get("threshold"), "threshold", definition.threshold, _THRESHOLD)
     overlap = _share(
         options.arguments.get("nms_overlap"),
         "nms_overlap",

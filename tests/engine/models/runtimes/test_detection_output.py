@@ -235,7 +235,7 @@ def test_the_surer_of_two_of_a_class_stays():
 
 
 DEFINITION = {
-    "Framework": "Other",
+    "Framework": "PyTorch",
     "ModelConfiguration": "Other",
     "ModelType": "ObjectDetection",
     "ImageHeight": 64,
