@@ -74,7 +74,7 @@ class RasterSource:
 
     @property
     def frame(self) -> Window:
-        """What there is to read, in pixels of :attr:`grid`: more than the grid where an extent was asked for."""
+        """What there is to read, in pixels of :attr:`grid`: more than it where an extent was asked for."""
         return self._frame
 
     @property

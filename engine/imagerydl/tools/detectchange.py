@@ -75,8 +75,7 @@ _PARAMS = (
         "Classified raster",
         (
             "The result, a cloud-optimised GeoTIFF (.tif) with palette, overviews and attribute table. A "
-            "pixel that one of the rasters does not have has no data: 255 (65535 where class values go beyond "
-            "254)."
+            "pixel that one of the rasters lacks has no data: 255 (65535 where class values go beyond 254)."
         ),
     ),
     Param(

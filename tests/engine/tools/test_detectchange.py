@@ -28,7 +28,7 @@ UTM = "EPSG:32633"
 PLACE = Affine(0.5, 0, 500000, 0, -0.5, 5000000)
 NAIP = Path(__file__).parents[4] / "shared" / "data" / "cd_naip_series"
 
-#: Class 1 where the first band has fallen from date to date, 2 where the second band has risen; 3 bands a date.
+#: For 3 bands a date. Class 1 where the first band falls, 2 where the second rises by more than that.
 WEIGHTS = [[1, 0, 0, -1, 0, 0], [0, -1, 0, 0, 1, 0]]
 CLASSES = [1, 2]
 
@@ -256,7 +256,7 @@ def test_images_without_georeference_lie_pixel_on_pixel(make_raster, model, dete
 
 
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(make_raster, model, detect, tmp_path):
-    """P8: cancelled half-way, the run goes on; nothing half-made is published."""
+    """Cancelled half-way, nothing half-made is published."""
     first = make_raster("a.tif", picture(1200, 100, seed=1))
     second = make_raster("b.tif", picture(1200, 100, seed=2))
     detect(first, second, model)

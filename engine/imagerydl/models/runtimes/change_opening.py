@@ -32,11 +32,17 @@ def open_change_model(
     """Open a model that compares two dates with the runtime for it.
 
     Args:
-        As :func:`.opening.open_pixel_model`.
+        definition: The model.
+        device: ``AUTO``, ``CPU``, ``CUDA`` or ``CUDA:n``.
+        threads: CPU threads; None for all.
+        precision: See :class:`.options.RunOptions`.
+        arguments: ``ARGUMENTS`` as given.
+        consent: Whether the user agrees to run code that comes with the model.
+        reporter: Hears what the model has to say; nobody where None.
 
     Raises:
         ModelDefinitionError: For a model of another kind, or of bands that are not two dates'.
-        EngineError: As :func:`.opening.open_pixel_model`.
+        EngineError: As :func:`.opening.open_pixel_model` does.
     """
     if definition.model_type not in CHANGE_TYPES:
         raise ModelDefinitionError(
