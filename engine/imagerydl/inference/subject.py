@@ -51,6 +51,11 @@ class OneDate:
                 f"{definition.name} is a model for {definition.model_type}, not for pixel classification.",
                 "Choose a model whose ModelType is ImageClassification.",
             )
+        if definition.is_own and definition.model_name.upper() == "CHANGEDETECTOR":
+            raise ModelDefinitionError(
+                f"{definition.name} compares two dates and does not classify the pixels of one raster.",
+                "Use the tool Detect Change.",
+            )
         return open_pixel_model(definition, **_options(values, reporter))
 
     def open_item(
