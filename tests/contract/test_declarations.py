@@ -20,7 +20,7 @@ PARAMS = [(tool, param) for tool in TOOLS for param in tool.params]
 
 #: Never changed, never removed: saved models and scripts name them.
 PUBLISHED = (
-    "exporttrainingdata", "trainmodel", "classifypixels", "detectobjects", "classifyobjects",
+    "exporttrainingdata", "trainmodel", "classifypixels", "detectobjects", "classifyobjects", "detectchange",
     "nonmaximumsuppression", "computeaccuracyobjectdetection", "computeaccuracypixelclassification",
     "describemodel", "createmodelpackage", "editmodelpackage", "trustedmodels", "setupruntime",
     "checkruntime",

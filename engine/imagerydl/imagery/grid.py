@@ -172,3 +172,9 @@ def intersection(first: Window, second: Window) -> Optional[Window]:
     if right <= left or bottom <= top:
         return None
     return Window(left, top, right - left, bottom - top)
+
+
+def slices_in(part: Window, whole: Window) -> tuple[slice, slice]:
+    """Rows and columns of ``part`` in an array that holds ``whole``."""
+    top, left = int(part.row_off - whole.row_off), int(part.col_off - whole.col_off)
+    return slice(top, top + int(part.height)), slice(left, left + int(part.width))

@@ -12,8 +12,8 @@ import numpy as np
 from rasterio.windows import Window
 
 from ..errors import DataError
-from .grid import Grid, intersection, reflect
-from .inspection import inspect_raster
+from .grid import Grid, intersection, reflect, slices_in
+from .inspection import RasterInfo, inspect_raster
 from .members import DamageLog, Member, MemberReader
 from .placing import OutsideExtentError, bounds_text, check_alike, extent_bounds, place
 
@@ -71,6 +71,11 @@ class RasterSource:
     def clone(self) -> RasterSource:
         """An independent handle on the same source, for another thread."""
         return RasterSource(self.grid, self._members, self._frame)
+
+    @property
+    def frame(self) -> Window:
+        """What there is to read, in pixels of :attr:`grid`: more than it where an extent was asked for."""
+        return self._frame
 
     @property
     def covers_any_of_grid(self) -> bool:
@@ -135,7 +140,7 @@ class RasterSource:
             return picture
         within = np.zeros_like(picture)
         if part is not None:
-            within[_slices(part, window)] = picture[_slices(part, window)]
+            within[slices_in(part, window)] = picture[slices_in(part, window)]
         return within
 
     def _read_with_zeros(
@@ -143,24 +148,13 @@ class RasterSource:
     ) -> tuple[np.ndarray, np.ndarray]:
         data, valid = self._nothing(window, len(bands))
         if inside is not None:
-            rows, columns = _slices(inside, window)
+            rows, columns = slices_in(inside, window)
             data[:, rows, columns], valid[rows, columns] = self._read_inside(inside, bands)
         return data, valid
 
     def _read_mirrored(self, window: Window, bands: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        frame = self._frame
-        first_row, first_column = window.row_off - frame.row_off, window.col_off - frame.col_off
-        rows = reflect(first_row, first_row + window.height, frame.height)
-        columns = reflect(first_column, first_column + window.width, frame.width)
-        top, left = int(rows.min()), int(columns.min())
-        needed = Window(
-            left + frame.col_off,
-            top + frame.row_off,
-            int(columns.max()) - left + 1,
-            int(rows.max()) - top + 1,
-        )
+        needed, rows, columns = mirrored(window, self._frame)
         data, valid = self._read_inside(needed, bands)
-        rows, columns = rows - top, columns - left
         return data[:, rows][:, :, columns], valid[rows][:, columns]
 
     def _read_inside(self, window: Window, bands: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -180,7 +174,7 @@ class RasterSource:
                         break
                     continue
                 data, valid = self._nothing(window, len(bands))
-            rows, columns = _slices(part, window)
+            rows, columns = slices_in(part, window)
             fresh = piece_valid & ~valid[rows, columns]
             np.copyto(data[:, rows, columns], piece, where=fresh, casting="safe")
             valid[rows, columns] |= fresh
@@ -262,31 +256,69 @@ def open_source(
     return _cropped(base, members, extent)
 
 
-def open_on(paths: Sequence[str], grid: Grid) -> RasterSource:
+def open_on(
+    paths: Sequence[str], grid: Grid, whole: Optional[Grid] = None, *, skip_damaged: bool = False
+) -> RasterSource:
     """Open rasters on the lattice of another one, resampled where their pixels do not lie on it.
 
     Args:
         paths: Files or GDAL names; several form a mosaic.
         grid: The lattice to see them on.
+        whole: The lattice of the other one in whole, where ``grid`` is a part of it.
+        skip_damaged: See :func:`open_source`.
 
     Raises:
         DataError: Where they cannot be laid over it.
     """
     infos = [inspect_raster(os.fspath(name)) for name in paths]
     check_alike(infos)
-    for info in infos:
-        own = info.grid
-        if not own.is_georeferenced and (own.width, own.height) != (grid.width, grid.height):
-            raise DataError(
-                f"{info.path} ({own.width} x {own.height} pixels, no georeference) does not cover the same "
-                f"pixels as the first raster ({grid.width} x {grid.height}).",
-                "Give images of one size, or a coordinate system to both.",
-            )
-    # An image without georeference and of the same size lies pixel on pixel.
-    members = [
-        place(info, grid) if info.grid.is_georeferenced else Member(info, info.grid, 0, 0) for info in infos
-    ]
+    damage = DamageLog() if skip_damaged else None
+    members = [replace(_laid_on(info, grid, whole or grid), damage=damage) for info in infos]
     return RasterSource(grid, members, _around(members))
+
+
+def _laid_on(info: RasterInfo, grid: Grid, whole: Grid) -> Member:
+    """A raster on the lattice of another one; without georeference it lies pixel on pixel."""
+    own = info.grid
+    if own.is_georeferenced:
+        return place(info, grid)
+    if (own.width, own.height) != (whole.width, whole.height):
+        raise DataError(
+            f"{info.path} ({own.width} x {own.height} pixels, no georeference) does not cover the same "
+            f"pixels as the first raster ({whole.width} x {whole.height}).",
+            "Give images of one size, or a coordinate system to both.",
+        )
+    offset = grid.offset_of(whole)
+    if offset is None:
+        raise DataError(
+            f"{info.path} has no georeference and cannot be brought to another cell size.",
+            "Leave the cell size out, or give the raster a coordinate system.",
+        )
+    return Member(info, own, *offset)
+
+
+def mirrored(window: Window, frame: Window) -> tuple[Window, np.ndarray, np.ndarray]:
+    """How a window that reaches over a frame is filled from inside of it.
+
+    Args:
+        window: What is wanted; integer.
+        frame: What there is, in the same pixels.
+
+    Returns:
+        The part of the frame to read, and the row and the column of that part for each row and column of
+        the window.
+    """
+    first_row, first_column = window.row_off - frame.row_off, window.col_off - frame.col_off
+    rows = reflect(first_row, first_row + window.height, frame.height)
+    columns = reflect(first_column, first_column + window.width, frame.width)
+    top, left = int(rows.min()), int(columns.min())
+    part = Window(
+        left + frame.col_off,
+        top + frame.row_off,
+        int(columns.max()) - left + 1,
+        int(rows.max()) - top + 1,
+    )
+    return part, rows - top, columns - left
 
 
 def _around(members: Sequence[Member]) -> Window:
@@ -314,9 +346,3 @@ def _cropped(base: Grid, members: list[Member], extent: Optional[dict[str, Any]]
     moved = [replace(m, column=m.column - whole.col_off, row=m.row - whole.row_off) for m in members]
     frame = Window(left - whole.col_off, top - whole.row_off, everything.width, everything.height)
     return RasterSource(base.subgrid(whole), moved, frame)
-
-
-def _slices(part: Window, whole: Window) -> tuple[slice, slice]:
-    """Rows and columns of ``part`` in an array that holds ``whole``."""
-    top, left = int(part.row_off - whole.row_off), int(part.col_off - whole.col_off)
-    return slice(top, top + int(part.height)), slice(left, left + int(part.width))

@@ -9,15 +9,13 @@ from rasterio.windows import Window
 
 from ..errors import DataError
 from ..events import Reporter
-from .source import RasterSource
+from .pairs import AnySource
 
 #: Side of the windows a raster is gone through in.
 _SIDE = 1024
 
 
-def value_range(
-    source: RasterSource, bands: Sequence[int], reporter: Reporter
-) -> tuple[np.ndarray, np.ndarray]:
+def value_range(source: AnySource, bands: Sequence[int], reporter: Reporter) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest valid value of bands.
 
     Args:

@@ -15,7 +15,7 @@ from typing import Optional
 import numpy as np
 
 from ..events import Reporter
-from ..imagery.source import RasterSource
+from ..imagery.pairs import AnySource
 from ..models.runtimes.protocol import ModelInput
 from .arguments import MEAN
 from .assembly import Strip, make_assembler, overlaps
@@ -63,7 +63,7 @@ class View:
         area: What of it is asked for; None for all of it.
     """
 
-    source: RasterSource
+    source: AnySource
     bands: Sequence[int]
     feed: ModelInput
     area: Optional[InterestArea] = None

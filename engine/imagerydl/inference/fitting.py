@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import ModelError, ParameterError
 from ..events import Reporter
+from ..imagery.pairs import AnySource
 from ..imagery.source import RasterSource
 from ..imagery.value_range import value_range
 from ..labels.classes import ClassEntry, ClassSchema
@@ -156,7 +157,7 @@ def fit_bands(
 def fit_input(
     definition: ModelDefinition,
     model: FedModel,
-    source: RasterSource,
+    source: AnySource,
     bands: Sequence[int],
     reporter: Reporter,
 ) -> ModelInput:

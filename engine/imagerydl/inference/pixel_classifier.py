@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from .. import __version__, outputs
-from ..errors import ModelDefinitionError
 from ..events import Reporter
 from ..fingerprints import file_state, fingerprint
-from ..imagery.source import RasterSource
+from ..imagery.pairs import AnySource
 from ..labels.source import split_layer_name
 from ..models.definition import load_definition
-from ..models.runtimes import PixelModel, foreign_code, open_pixel_model
+from ..models.runtimes import foreign_code
 from .arguments import PixelArguments
 from .classification import CLASSES, Tally, View, classify
 from .decision import CONFIDENCE, ENTROPY, FORMS, MARGIN, PROBABILITIES, Decider
 from .finishing import PolygonSettings, ResultFiles, publish
-from .fitting import ClassTable, class_table, fit_bands, fit_input, make_decider, make_predictor
+from .fitting import ClassTable, class_table, fit_input, make_decider, make_predictor
 from .items import Item
 from .sampling import sample_tiles
-from .sources import interest_area, open_item, reader_count, report_damage, scene_of
+from .sources import interest_area, reader_count, report_damage, scene_of
 from .spool import RasterForm, Spool
+from .subject import OneDate, Subject
 from .tiles import plan_tiles
 
 if TYPE_CHECKING:
@@ -52,27 +52,16 @@ class PixelClassifier:
     Args:
         job: The job.
         reporter: Hears what is to be said.
+        subject: What the model looks at; the imagery of one date unless given.
 
     Raises:
         EngineError: If the model cannot be used.
     """
 
-    def __init__(self, job: Job, reporter: Reporter) -> None:
-        self._job, self._reporter = job, reporter
+    def __init__(self, job: Job, reporter: Reporter, subject: Optional[Subject] = None) -> None:
+        self._job, self._reporter, self._subject = job, reporter, subject or OneDate()
         self._definition = definition = load_definition(job["IN_MODEL_DEFINITION"])
-        if definition.model_type not in ("", "ImageClassification"):
-            raise ModelDefinitionError(
-                f"{definition.name} is a model for {definition.model_type}, not for pixel classification.",
-                "Choose a model whose ModelType is ImageClassification.",
-            )
-        self._model: PixelModel = open_pixel_model(
-            definition,
-            job["DEVICE"],
-            precision=job["PRECISION"],
-            arguments=job["ARGUMENTS"],
-            consent=job["TRUST_MODEL"],
-            reporter=reporter,
-        )
+        self._model = self._subject.open_model(definition, job.values, reporter)
         arguments = PixelArguments.parse(job["ARGUMENTS"], self._model.arguments)
         self._arguments = arguments.completed(definition.padding, definition.batch_size, definition.threshold)
         reporter.message(f"{definition.name} runs with {self._model.description}.")
@@ -92,14 +81,14 @@ class PixelClassifier:
         Raises:
             EngineError: Naming what is wrong.
         """
-        with open_item(self._job.values, self._definition, item, self._reporter) as source:
+        with self._subject.open_item(self._job.values, self._definition, item, self._reporter) as source:
             return self._classify(item, source, files, overwrite)
 
-    def _classify(self, item: Item, source: RasterSource, files: ResultFiles, overwrite: bool) -> ItemResult:
+    def _classify(self, item: Item, source: AnySource, files: ResultFiles, overwrite: bool) -> ItemResult:
         definition, model, arguments = self._definition, self._model, self._arguments
         reporter = self._reporter
         model.begin(scene_of(source))
-        bands = fit_bands(definition, model, source, reporter)
+        bands = self._subject.fit_bands(definition, model, source, reporter)
         area = interest_area(self._job.values, source, reporter)
         plan = plan_tiles(definition, model, arguments, source.grid.width, source.grid.height)
         table = class_table(definition, model)
@@ -128,15 +117,16 @@ class PixelClassifier:
             is_classes = decider.dtype.kind in "iu"
             # An interrupted run may have come as far as to publish some of the files.
             again = overwrite or spool.went_on
+            values = self._job.values
             polygons = PolygonSettings(
-                self._job["MIN_POLYGON_AREA"], self._job["SIMPLIFY_TOLERANCE"], self._job["RIGHT_ANGLES"]
+                values["MIN_POLYGON_AREA"], values["SIMPLIFY_TOLERANCE"], values.get("RIGHT_ANGLES", False)
             )
             schema = table.schema if is_classes else None
             publish(spool, files, schema, tally, polygons, reporter, again)
         self._report(source, tally, spool)
         return ItemResult(files, tally)
 
-    def _header(self, item: Item, source: RasterSource, plan: Any) -> dict[str, Any]:
+    def _header(self, item: Item, source: AnySource, plan: Any) -> dict[str, Any]:
         job, definition = self._job, self._definition
         values = {key: value for key, value in job.values.items() if key not in NOT_TOLD}
         area, code = job["IN_POLYGONS_OF_INTEREST"], foreign_code(definition)
@@ -154,7 +144,7 @@ class PixelClassifier:
         ]
         return {"run": fingerprint(told)}
 
-    def _report(self, source: RasterSource, tally: Tally, spool: Spool) -> None:
+    def _report(self, source: AnySource, tally: Tally, spool: Spool) -> None:
         skipped = ""
         if tally.skipped:
             skipped = f" {tally.skipped} of {tally.tiles} tiles hold no data and were skipped."

@@ -36,10 +36,7 @@ _OUTPUT_KEYS = (*_RASTER_KEYS, "OUT_CLASSIFIED_FOLDER", "OUT_FEATURECLASS", "OUT
 
 def run_classification(job: Job, reporter: Reporter) -> dict[str, Any]:
     """Run a job of the tool Classify Pixels; returns its outputs and results."""
-    resuming = job["OVERWRITE"] or job["RESUME"]
-    for key in _OUTPUT_KEYS:
-        if job[key] and not (resuming and _is_unfinished(job[key])):
-            outputs.ensure_free(job[key], job["OVERWRITE"])
+    ensure_outputs_free(job, _OUTPUT_KEYS)
     classifier = PixelClassifier(job, reporter)
     try:
         run = _run_many if gives_many(job.values) else _run_one
@@ -47,6 +44,18 @@ def run_classification(job: Job, reporter: Reporter) -> dict[str, Any]:
     finally:
         classifier.close()
     return {**{key: job[key] for key in _OUTPUT_KEYS if job[key]}, **results}
+
+
+def ensure_outputs_free(job: Job, keys: Sequence[str]) -> None:
+    """Refuse to write over what is there, unless asked to, or an interrupted run left it.
+
+    Raises:
+        OutputError: Naming the file.
+    """
+    resuming = job["OVERWRITE"] or job["RESUME"]
+    for key in keys:
+        if job[key] and not (resuming and _is_unfinished(job[key])):
+            outputs.ensure_free(job[key], job["OVERWRITE"])
 
 
 def _is_unfinished(path: str) -> bool:

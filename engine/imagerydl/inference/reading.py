@@ -12,7 +12,7 @@ from typing import Optional
 import numpy as np
 from rasterio.windows import Window
 
-from ..imagery.source import RasterSource
+from ..imagery.pairs import AnySource
 from ..models.runtimes.protocol import ModelInput, Position
 from .interest import InterestArea
 from .layout import Run, TileLayout
@@ -71,7 +71,7 @@ class TileReader:
 
     def __init__(
         self,
-        source: RasterSource,
+        source: AnySource,
         bands: Sequence[int],
         feed: ModelInput,
         context: int,
@@ -86,7 +86,7 @@ class TileReader:
         self._ahead = readers + 1
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="tile-reader")
         self._own = threading.local()
-        self._clones: list[RasterSource] = []
+        self._clones: list[AnySource] = []
 
     def __enter__(self) -> TileReader:
         return self
@@ -106,7 +106,7 @@ class TileReader:
         while pending:
             yield pending.popleft().result()
 
-    def _handle(self) -> RasterSource:
+    def _handle(self) -> AnySource:
         if not hasattr(self._own, "source"):
             self._own.source = self._source.clone()
             self._clones.append(self._own.source)

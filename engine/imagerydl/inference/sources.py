@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from ..events import Reporter
+from ..imagery.pairs import AnySource
 from ..imagery.source import RasterSource, open_source
 from ..models.definition import ModelDefinition
 from ..models.runtimes.protocol import Scene
@@ -44,15 +45,13 @@ def open_item(
     return opened(wanted)
 
 
-def interest_area(
-    values: Mapping[str, Any], source: RasterSource, reporter: Reporter
-) -> Optional[InterestArea]:
+def interest_area(values: Mapping[str, Any], source: AnySource, reporter: Reporter) -> Optional[InterestArea]:
     """What of a raster is asked for; None for all of it."""
     path = values["IN_POLYGONS_OF_INTEREST"]
     return InterestArea(path, source.grid, reporter.message) if path else None
 
 
-def scene_of(source: RasterSource) -> Scene:
+def scene_of(source: AnySource) -> Scene:
     """A raster as models are told of it."""
     grid = source.grid
     t = grid.transform

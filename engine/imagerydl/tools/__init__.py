@@ -17,6 +17,7 @@ TOOL_IDS = (
     "classifypixels",
     "detectobjects",
     "classifyobjects",
+    "detectchange",
     "nonmaximumsuppression",
     "computeaccuracyobjectdetection",
     "computeaccuracypixelclassification",

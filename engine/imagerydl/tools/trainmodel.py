@@ -63,9 +63,11 @@ _MAIN = (
         Kind.CHOICE,
         "Model type",
         (
-            "The kind of network. AUTO: by the format of the chips: UNET, FCOS, MASKRCNN for outlines, "
-            "FEATURE_CLASSIFIER for whole chips. Pixels: UNET, UNETPLUSPLUS, DEEPLAB, PSPNET, FPN, "
-            "SEGFORMER. Objects: FCOS, RETINANET, SSD (the quickest), FASTERRCNN, MASKRCNN (outlines)."
+            "The kind of network. AUTO: by the format of the chips: UNET, CHANGEDETECTOR for chips of two "
+            "dates, FCOS, MASKRCNN for outlines, FEATURE_CLASSIFIER for whole chips. Pixels: UNET, "
+            "UNETPLUSPLUS, DEEPLAB, PSPNET, FPN, SEGFORMER; of two dates (Classified_Tiles with images2): "
+            "CHANGEDETECTOR, a U-Net over the bands of both. "
+            "Objects: FCOS, RETINANET, SSD (the quickest), FASTERRCNN, MASKRCNN (outlines)."
         ),
         default=AUTO,
         choices=(AUTO, *MODEL_TYPES),
@@ -88,11 +90,11 @@ _MAIN = (
         "Backbone",
         (
             "NONE is a small network of its own, quick and made to start from random weights: a plain "
-            "U-Net for UNET, a narrow ResNet for objects and whole chips. Or the name of a backbone: "
-            "resnet34, RESNET50, mobilenet_v2, efficientnet-b0, timm:convnext_tiny and many more. "
+            "U-Net for UNET and CHANGEDETECTOR, a narrow ResNet for objects and whole chips. Or the name of "
+            "a backbone: resnet34, RESNET50, mobilenet_v2, efficientnet-b0, timm:convnext_tiny and more. "
             "Backbones start from random weights unless BACKBONE_WEIGHTS is given: nothing is ever "
             "downloaded. Empty: that of PRETRAINED_MODEL, else NONE, and resnet34 for the model types of "
-            "pixels other than UNET."
+            "pixels other than these."
         ),
         optional=True,
     ),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
-from ..chips.folder import ChipPair, ExportedFolder, read_exported_folder
+from ..chips.folder import IMAGES2, ChipPair, ExportedFolder, read_exported_folder
 from ..errors import DataError
 from ..labels.classes import ClassEntry, ClassSchema
 
@@ -36,6 +36,7 @@ class ChipCollection:
         definition: The first folder's definition.
         roots: The folders.
         exported: What each folder holds.
+        incomplete: Chips without a second date where there have to be two, left out.
     """
 
     pairs: tuple[ChipPair, ...]
@@ -51,6 +52,7 @@ class ChipCollection:
     definition: dict[str, Any]
     roots: tuple[Path, ...]
     exported: tuple[ExportedFolder, ...] = ()
+    incomplete: tuple[Path, ...] = ()
 
     @property
     def fill(self) -> tuple[float, ...]:
@@ -58,16 +60,20 @@ class ChipCollection:
         return tuple(round(float(band["Mean"])) for band in self.band_stats)
 
 
-def collect_chips(folders: Sequence[Path], formats: Sequence[str] = PIXEL_FORMATS) -> ChipCollection:
+def collect_chips(
+    folders: Sequence[Path], formats: Sequence[str] = PIXEL_FORMATS, *, two_dates: bool = False
+) -> ChipCollection:
     """Read ``folders`` and join them.
 
     Args:
         folders: As exported.
         formats: Metadata formats that can be used.
+        two_dates: Whether a chip is the bands of two dates (``images`` and ``images2``), in this order;
+            otherwise a second date is left aside.
 
     Raises:
         DataError: Where a folder is unusable, the folders do not go together, or no chip has a
-            label.
+            label, or a second date.
     """
     exported = [read_exported_folder(folder) for folder in folders]
     first = exported[0]
@@ -82,7 +88,7 @@ def collect_chips(folders: Sequence[Path], formats: Sequence[str] = PIXEL_FORMAT
             f"No chip in {', '.join(str(folder.root) for folder in exported)} has a label.",
             "Export the chips again with labels.",
         )
-    return ChipCollection(
+    collection = ChipCollection(
         pairs=tuple(pairs),
         unlabelled=tuple(unlabelled),
         classes=_union(exported),
@@ -96,6 +102,32 @@ def collect_chips(folders: Sequence[Path], formats: Sequence[str] = PIXEL_FORMAT
         definition=first.definition,
         roots=tuple(folder.root for folder in exported),
         exported=tuple(exported),
+    )
+    return _of_two_dates(collection) if two_dates else _of_one_date(collection)
+
+
+def _of_one_date(collection: ChipCollection) -> ChipCollection:
+    return replace(collection, pairs=tuple(replace(pair, second=None) for pair in collection.pairs))
+
+
+def _of_two_dates(collection: ChipCollection) -> ChipCollection:
+    """The chips that have two dates, with the bands of both."""
+    pairs = tuple(pair for pair in collection.pairs if pair.second)
+    if not pairs:
+        raise DataError(
+            f"No chip in {', '.join(str(root) for root in collection.roots)} has a second date: there is no "
+            f"{IMAGES2} folder with chips of the same names.",
+            "Export the chips with a second raster (IN_RASTER2).",
+        )
+    lone = tuple(pair.image for pair in collection.pairs if not pair.second)
+    return replace(
+        collection,
+        pairs=pairs,
+        incomplete=lone,
+        band_count=2 * collection.band_count,
+        band_names=2 * collection.band_names,
+        # Both dates by the statistics of the first: a difference of brightness between them stays one.
+        band_stats=2 * collection.band_stats,
     )
 
 

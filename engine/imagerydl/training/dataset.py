@@ -167,7 +167,10 @@ class _Scan:
     def __init__(self, collection: ChipCollection, memory_budget: int) -> None:
         self.collection, self.budget = collection, memory_budget
         self.pairs: list[ChipPair] = []
-        self.skipped = [f"{path.name}: it has no label" for path in collection.unlabelled]
+        self.skipped = [
+            *(f"{path.name}: it has no label" for path in collection.unlabelled),
+            *(f"{path.name}: it has no second date" for path in collection.incomplete),
+        ]
         self.counts: Counter[int] = Counter()
         self.examples: dict[int, str] = {}
         self.dtype = np.dtype(np.uint8)

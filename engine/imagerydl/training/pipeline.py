@@ -6,6 +6,7 @@ from typing import Any
 
 from ..events import Reporter
 from ..models.architectures.backbones import forbid_downloads
+from ..models.architectures.registry import traits
 from ..outputs import explained, staged
 from .augmentation import BatchInput
 from .chips import collect_chips
@@ -49,7 +50,7 @@ def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
     reporter.message(f"Training on {device.description}.")
     if device.is_cpu:
         keep_freed_memory()
-    collection = collect_chips(settings.folders)
+    collection = collect_chips(settings.folders, two_dates=traits(settings.model_type).takes_two_dates)
     augmentation, validation = choose_augmentation(settings, collection, reporter)
     budget = int(available_memory() * CHIP_MEMORY)
     data = load_chips(collection, settings.loss.ignore_classes, budget, reporter, READING)

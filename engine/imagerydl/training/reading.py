@@ -41,8 +41,8 @@ def read_chip(
     """Read a chip and its label.
 
     Args:
-        pair: Their paths.
-        shape: (bands, height, width) it must have.
+        pair: Their paths. With a chip of a second date, its bands stand behind those of the first.
+        shape: (bands, height, width) it must have; the bands of both dates count.
         classes: Known class values: a label's no-data value counts as one if it is among them.
         fill: What pixels without data become, one number per band; empty: 0. The mean of a band tells
             a network least, and is what Classify Pixels puts there.
@@ -53,7 +53,7 @@ def read_chip(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            image, valid = _open_image(pair.image, shape)
+            image, valid = _open_dates(pair, shape)
             label, labelled = _read_label(pair, shape, classes)
     except (RasterioError, OSError, ValueError) as error:
         raise UnusableChipError(f"{pair.image.name}: {error}") from error
@@ -88,6 +88,18 @@ def read_image(
     for band, plane in enumerate(image):
         plane[~valid] = fill[band] if fill else 0
     return image, valid
+
+
+def _open_dates(pair: ChipPair, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    if pair.second is None:
+        return _open_image(pair.image, shape)
+    one_date = (shape[0] // 2, *shape[1:])
+    before, valid = _open_image(pair.image, one_date)
+    try:
+        after, valid_after = _open_image(pair.second, one_date)
+    except (RasterioError, OSError, ValueError) as error:
+        raise ValueError(f"its second date: {error}") from error
+    return np.concatenate([before, after]), valid & valid_after
 
 
 def _open_image(

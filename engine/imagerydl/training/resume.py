@@ -100,7 +100,7 @@ def fingerprint(settings: TrainingSettings, pairs: Sequence[ChipPair]) -> str:
     digest = hashlib.sha256(__version__.encode())
     content = {key: value for key, value in dataclasses.asdict(settings).items() if key not in _IRRELEVANT}
     digest.update(json.dumps(content, sort_keys=True, default=str).encode())
-    files = [path for pair in pairs for path in (pair.image, pair.label) if path]
+    files = [path for pair in pairs for path in (pair.image, pair.label, pair.second) if path]
     for start in (settings.pretrained_model, settings.backbone_weights):
         if start and not str(start).lstrip().startswith("{"):
             files.append(Path(start))

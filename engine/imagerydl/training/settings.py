@@ -245,7 +245,7 @@ def _means(argument: str, model_type: str) -> bool:
     if argument in _ANCHORS:
         return model_type in _ANCHORS[argument]
     if argument == "dropout":
-        return model_type == "UNET"
+        return model_type in ("UNET", "CHANGEDETECTOR")
     return traits(model_type).task in _TASKS.get(argument, (PIXELS, OBJECTS, CHIPS))
 
 

@@ -37,22 +37,25 @@ def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
         ParameterError: Where the network asked for does not fit the chips, with those that do.
     """
     ensure_free(settings.out_folder, settings.overwrite)
-    metadata_format = read_exported_folder(settings.folders[0]).metadata_format
+    exported = read_exported_folder(settings.folders[0])
+    metadata_format = exported.metadata_format
     if settings.model_type == AUTO:
-        settings = settings.of_type(_chosen(settings, metadata_format))
-        reporter.message(f"The chips are {metadata_format}: training a {settings.model_type}.")
+        has_two_dates = any(pair.second for pair in exported.chips)
+        settings = settings.of_type(_chosen(settings, metadata_format, has_two_dates))
+        dates = " of two dates" if traits(settings.model_type).takes_two_dates else ""
+        reporter.message(f"The chips are {metadata_format}{dates}: training a {settings.model_type}.")
     check_fit(settings.model_type, metadata_format)
     module = _PIPELINES[traits(settings.model_type).task]
     return import_module(f".{module}", __package__).train(settings, reporter)
 
 
-def _chosen(settings: TrainingSettings, metadata_format: str) -> str:
+def _chosen(settings: TrainingSettings, metadata_format: str, has_two_dates: bool) -> str:
     """The type of the model to go on from, else the one that fits the chips."""
     if settings.pretrained_model:
         name = load_definition(settings.pretrained_model).model_name.upper()
         if name in MODEL_TYPES:
             return name
-    return choose_model_type(metadata_format)
+    return choose_model_type(metadata_format, has_two_dates)
 
 
 def formats_of(model_type: str) -> tuple[str, ...]:
@@ -61,8 +64,12 @@ def formats_of(model_type: str) -> tuple[str, ...]:
     return MASK_FORMATS if known.gives_masks else TASK_FORMATS[known.task]
 
 
-def choose_model_type(metadata_format: str) -> str:
+def choose_model_type(metadata_format: str, has_two_dates: bool = False) -> str:
     """The model type for chips of a format.
+
+    Args:
+        metadata_format: The format.
+        has_two_dates: Whether there are chips of a second date.
 
     Raises:
         ParameterError: Where there is none.
@@ -71,7 +78,7 @@ def choose_model_type(metadata_format: str) -> str:
         return "MASKRCNN"
     for task, formats in TASK_FORMATS.items():
         if metadata_format in formats:
-            return _CHOICES[task]
+            return "CHANGEDETECTOR" if task == PIXELS and has_two_dates else _CHOICES[task]
     known = ", ".join(name for formats in TASK_FORMATS.values() for name in formats)
     raise ParameterError(
         f"No network here learns from chips exported as {metadata_format}.", f"Export them as one of {known}."

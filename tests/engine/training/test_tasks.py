@@ -24,6 +24,11 @@ def test_the_format_chooses_the_model_type(metadata_format, chosen):
     check_fit(chosen, metadata_format)
 
 
+def test_chips_of_two_dates_choose_a_change_detector():
+    assert choose_model_type("Classified_Tiles", has_two_dates=True) == "CHANGEDETECTOR"
+    assert choose_model_type("Labeled_Tiles", has_two_dates=True) == "FEATURE_CLASSIFIER"
+
+
 def test_a_format_nothing_learns_from_is_refused():
     with pytest.raises(ParameterError, match="CycleGAN"):
         choose_model_type("CycleGAN")

@@ -37,6 +37,7 @@ class ModelTraits:
         plain: Module of its form without one; "" where there is none.
         gives_masks: Whether it learns outlines of objects.
         backbone: Taken where none is named.
+        takes_two_dates: Whether its input is the bands of two dates, those of the first before the others.
     """
 
     task: str
@@ -44,6 +45,7 @@ class ModelTraits:
     plain: str = ""
     gives_masks: bool = False
     backbone: str = NO_BACKBONE
+    takes_two_dates: bool = False
 
 
 _TRAITS: Mapping[str, ModelTraits] = {
@@ -53,6 +55,7 @@ _TRAITS: Mapping[str, ModelTraits] = {
     "PSPNET": ModelTraits(PIXELS, "segmentation", backbone=_FULL_SIZED),
     "FPN": ModelTraits(PIXELS, "segmentation", backbone=_FULL_SIZED),
     "SEGFORMER": ModelTraits(PIXELS, "segmentation", backbone=_FULL_SIZED),
+    "CHANGEDETECTOR": ModelTraits(PIXELS, "segmentation", "unet", takes_two_dates=True),
     "FCOS": ModelTraits(OBJECTS, "detection", "detection"),
     "RETINANET": ModelTraits(OBJECTS, "detection", "detection"),
     "SSD": ModelTraits(OBJECTS, "detection", "detection"),

@@ -16,6 +16,7 @@ from .pooling import make_exportable
 #: Class of the segmentation library for each model type.
 _CLASSES = {
     "UNET": "Unet",
+    "CHANGEDETECTOR": "Unet",  # over the stacked bands of both dates
     "UNETPLUSPLUS": "UnetPlusPlus",
     "DEEPLAB": "DeepLabV3Plus",
     "PSPNET": "PSPNet",

@@ -25,7 +25,7 @@ def describe(model_type: str, backbone: str, dropout: float) -> dict[str, Any]:
     """The ``ModelParameters`` that :func:`build` rebuilds the network from.
 
     Args:
-        model_type: "UNET".
+        model_type: "UNET", or "CHANGEDETECTOR", which is one over the stacked bands of two dates.
         backbone: "NONE".
         dropout: Share of the article's dropout, 0 for none, 1 for all of it.
     """

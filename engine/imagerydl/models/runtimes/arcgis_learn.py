@@ -7,7 +7,8 @@ Detectors and FeatureClassifier are opened by functions of their own.
 
 from __future__ import annotations
 
-from typing import Optional
+from dataclasses import replace
+from typing import Optional, Union
 
 from ...errors import ModelDefinitionError
 from ..definition import ModelDefinition
@@ -70,7 +71,24 @@ def open_change_model(definition: ModelDefinition, options: RunOptions) -> Pixel
             f"{definition.name} is a {_class_name(definition)}, not a {CHANGE}.",
             "Choose a model that compares two dates.",
         )
-    return _open(definition, options)
+    bands = definition.extract_bands
+    one_date = _bands_of_one_date(definition)
+    if one_date != bands:
+        # The network and its statistics are known by the bands of one date.
+        raw = {**definition.raw, "ExtractBands": list(one_date)}
+        definition = replace(definition, extract_bands=one_date, raw=raw)
+    model = _open(definition, options)
+    model.extract_bands = bands if one_date != bands else (*bands, *bands)
+    return model
+
+
+def _bands_of_one_date(definition: ModelDefinition) -> tuple[Union[int, str], ...]:
+    """The bands taken of each date: definitions list them once, or once for each date. The weights tell."""
+    from ..architectures.weights import read_weights
+
+    bands = definition.extract_bands
+    first = read_weights(definition.model_file).get("netF.module.backbone.conv1.weight")
+    return bands[: len(bands) // 2] if first is not None and 2 * first.shape[1] == len(bands) else bands
 
 
 def open_detection_model(definition: ModelDefinition, options: RunOptions) -> DetectionModel:
