@@ -49,7 +49,11 @@ class Watch(Reporter):
             print("RESULT", time.perf_counter() - start, Watch.first, peak(), flush=True)
             os._exit(0)
 
-run_job(make_job("classifypixels", {values!r}), Watch())
+def hear(event):
+    if event["event"] == "message" and "float32" in event["text"]:
+        print("SAID", event["text"], flush=True)
+
+run_job(make_job("classifypixels", {values!r}), Watch(hear))
 print("RESULT", time.perf_counter() - start, Watch.first, peak())
 """
 
@@ -79,7 +83,24 @@ def measure(folder: Path, rounds: int) -> Iterator[tuple[str, float, str, bool]]
         ratio = statistics.median(ratios)
         yield name, ratio, f"at least {target}", ratio >= target
     yield "seconds to the first tile", statistics.median(firsts), "below 3", statistics.median(firsts) < 3
+    yield from lower_precision(engine, folder, unet, small, rounds)
     yield from memory(engine, folder, layer)
+
+
+def lower_precision(
+    engine: str, folder: Path, model: Path, raster: Path, rounds: int
+) -> Iterator[tuple[str, float, str, bool]]:
+    """Whole numbers of 8 bits against float32; how alike they are is printed by the run."""
+    ratios = []
+    for _ in range(rounds):
+        seconds = []
+        for precision in ("FLOAT32", "INT8"):
+            extra = {"PRECISION": precision}
+            whole, first, _ = run_tool(engine, raster, model, folder / "out.tif", "padding 0", extra)
+            seconds.append(whole - first)
+        ratios.append(seconds[0] / seconds[1])
+    ratio = statistics.median(ratios)
+    yield "INT8, times the rate of float32", ratio, "above 1", ratio > 1
 
 
 def memory(engine: str, folder: Path, model: Path) -> Iterator[tuple[str, float, str, bool]]:
@@ -125,6 +146,9 @@ def run_tool(
     }
     program = _PROGRAM.format(engine=engine, values=values, stop=stop)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    for line in done.stdout.splitlines():
+        if line.startswith("SAID"):
+            print("   ", line.removeprefix("SAID "))
     line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT")), None)
     if line is None:
         raise RuntimeError(done.stderr)
