@@ -20,9 +20,10 @@ PARAMS = [(tool, param) for tool in TOOLS for param in tool.params]
 
 #: Never changed, never removed: saved models and scripts name them.
 PUBLISHED = (
-    "exporttrainingdata", "trainmodel", "classifypixels", "detectchange", "nonmaximumsuppression",
-    "computeaccuracyobjectdetection", "computeaccuracypixelclassification", "describemodel",
-    "createmodelpackage", "editmodelpackage", "trustedmodels", "setupruntime", "checkruntime",
+    "exporttrainingdata", "trainmodel", "classifypixels", "detectobjects", "classifyobjects", "detectchange",
+    "nonmaximumsuppression", "computeaccuracyobjectdetection", "computeaccuracypixelclassification",
+    "describemodel", "createmodelpackage", "editmodelpackage", "trustedmodels", "setupruntime",
+    "checkruntime",
 )  # fmt: skip
 
 each_tool = pytest.mark.parametrize("tool", TOOLS, ids=[tool.id for tool in TOOLS])

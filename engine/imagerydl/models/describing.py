@@ -6,7 +6,7 @@ Nothing of the model itself runs unless somebody has agreed to its code.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -75,22 +75,32 @@ def describe_model(path_or_json: str, consent: bool = False) -> ModelDescription
 
 
 def _described(checked: CheckedDefinition, definition: ModelDefinition, consent: bool) -> ModelDescription:
-    from .runtimes.opening import declared_arguments, foreign_code
-
+    arguments_of, code_of = _runtimes(definition)
     problems: list[str] = []
     code: Optional[ForeignCode] = None
     arguments: tuple[ModelArgument, ...] = ()
     try:
-        code = foreign_code(definition)
+        code = code_of(definition)
         if code is not None and consent:
             ensure_trusted(code, consent)
-        arguments = declared_arguments(definition, consent)
+        arguments = arguments_of(definition, consent)
     except TrustError:
         pass  # a question for the user and no fault of the model; the card says so
     except EngineError as error:
         problems.append(str(error))
     card = _card(checked, tuple(problems), arguments, _code_text(code))
     return ModelDescription(card, arguments, code, definition.image_size, tuple(problems))
+
+
+def _runtimes(definition: ModelDefinition) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """What tells the arguments and the code of a model: every kind of model has runtimes of its own."""
+    from .runtimes import chip_opening, detection_opening, opening
+
+    if definition.model_type in detection_opening.DETECTOR_TYPES:
+        return detection_opening.detection_arguments, detection_opening.detection_code
+    if definition.model_type == chip_opening.CLASSIFIER_TYPE:
+        return chip_opening.chip_arguments, chip_opening.chip_code
+    return opening.declared_arguments, opening.foreign_code
 
 
 def _card(

@@ -23,7 +23,7 @@ from .fitting import Fit
 from .history import Row
 from .losses import balancing_weights
 from .memory import available_memory, keep_freed_memory
-from .object_starting_point import start_network
+from .network_start import start_network
 from .optimisation import Optimisation
 from .resume import WorkFolder
 from .running import (
@@ -69,7 +69,6 @@ class ChipFit(Fit):
             self.valid_input,
             plan,
             settings.seed,
-            settings.freeze,
         )
 
     def find_rate(

@@ -143,9 +143,9 @@ def _matches(table: np.ndarray) -> np.ndarray:
     hits = np.zeros((len(table), len(OVERLAPS)), bool)
     for column, least in enumerate(OVERLAPS):
         free = np.ones(table.shape[1], bool)
-        for row, shares in enumerate(table):
-            candidates = np.where(free, shares, -1.0)
-            if candidates.size and candidates.max() >= least:
+        for row in np.flatnonzero(table.max(axis=1, initial=0) >= least):
+            candidates = np.where(free, table[row], -1.0)
+            if candidates.max() >= least:
                 free[candidates.argmax()] = False
                 hits[row, column] = True
     return hits

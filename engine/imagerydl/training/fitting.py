@@ -115,7 +115,6 @@ class PixelFit(Fit):
             self.valid_input,
             plan,
             settings.seed,
-            settings.freeze,
         )
 
     def find_rate(

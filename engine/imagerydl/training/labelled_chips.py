@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Optional, Union
 
 import numpy as np
 
-from ..chips.folder import ChipPair, ExportedFolder
+from ..chips.folder import ChipPair
 from ..chips.label_files import ChipLabels, LabelReader
 from ..errors import DataError, TrainingError
 from ..events import Reporter
@@ -35,7 +34,6 @@ class LabelledChips:
         classes: What is told apart; a class's position is its label.
         resize: Whether chips of other sizes are brought to that of the collection.
         pairs: The readable ones, in the order of the collection.
-        owners: For each of them, which folder of the collection it is from.
         dtype: Pixel type of the images.
         problems: Why chips and labels were left out.
         images: ``[chips, bands, height, width]``, or None where they do not fit in memory.
@@ -45,13 +43,9 @@ class LabelledChips:
     classes: ClassSchema
     resize: bool = False
     pairs: tuple[ChipPair, ...] = ()
-    owners: tuple[int, ...] = ()
     dtype: np.dtype = field(default_factory=lambda: np.dtype(np.uint8))
     problems: tuple[str, ...] = ()
     images: Optional[np.ndarray] = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        self.readers = tuple(LabelReader(folder) for folder in self.collection.exported)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -99,20 +93,21 @@ class LabelledChips:
             TrainingError: Where fewer than two chips can be used.
         """
         problems = [f"{path.name}: it has no label" for path in self.collection.unlabelled]
-        folders = enumerate(self.collection.exported)
-        all_owners = list(chain.from_iterable(_owner(number, folder) for number, folder in folders))
+        readers = {
+            chip.image: reader
+            for folder, reader in ((folder, LabelReader(folder)) for folder in self.collection.exported)
+            for chip in folder.chips
+        }
         pairs: list[ChipPair] = []
-        owners: list[int] = []
         total = len(self.collection.pairs)
-        for index, image in self._read_all():
-            pair = self.collection.pairs[index]
-            reporter.progress("Reading chips", index + 1, total, "chips", "", span)
+        for done, (pair, image) in enumerate(self._read_all(), start=1):
+            reporter.progress("Reading chips", done, total, "chips", "", span)
             if isinstance(image, np.ndarray) and pairs and image.dtype != self.dtype:
                 image = f"{pair.image.name}: its pixels are {image.dtype}, those before it {self.dtype}"
             if not isinstance(image, np.ndarray):
                 problems.append(image)
                 continue
-            found = self.readers[all_owners[index]].read_tolerantly(pair, problems)
+            found = readers[pair.image].read_tolerantly(pair, problems)
             if found is None or not add(pair, found, problems):
                 continue
             if not pairs:
@@ -122,8 +117,7 @@ class LabelledChips:
             if self.images is not None:
                 self.images[len(pairs)] = image
             pairs.append(pair)
-            owners.append(all_owners[index])
-        self.pairs, self.owners, self.problems = tuple(pairs), tuple(owners), tuple(problems)
+        self.pairs, self.problems = tuple(pairs), tuple(problems)
         if self.images is not None:
             self.images = self.images[: len(pairs)]
         elif pairs:
@@ -157,19 +151,19 @@ class LabelledChips:
     def _read(self, pair: ChipPair) -> np.ndarray:
         return read_image(pair.image, self.shape, self.collection.fill, self.resize)[0]
 
-    def _read_all(self) -> Iterator[tuple[int, Union[np.ndarray, str]]]:
-        """Each chip's image, or what is wrong with it."""
+    def _read_all(self) -> Iterator[tuple[ChipPair, Union[np.ndarray, str]]]:
+        """Each chip with its image, or with what is wrong with it."""
 
-        def read(index: int) -> Union[np.ndarray, str]:
+        def read(pair: ChipPair) -> Union[np.ndarray, str]:
             try:
-                return self._read(self.collection.pairs[index])
+                return self._read(pair)
             except UnusableChipError as error:
                 return str(error)
 
-        total = len(self.collection.pairs)
+        pairs = self.collection.pairs
         with ThreadPoolExecutor(READERS) as pool:
-            for start in range(0, total, _LOT):  # lots: memory stays bounded
-                lot = range(start, min(start + _LOT, total))
+            for start in range(0, len(pairs), _LOT):  # lots: memory stays bounded
+                lot = pairs[start : start + _LOT]
                 yield from zip(lot, pool.map(read, lot))
 
     def _report(self, reporter: Reporter) -> None:
@@ -194,9 +188,3 @@ def learnt_classes(collection: ChipCollection, ignored: Sequence[int], fewest: i
             "Export the chips again, or leave ignore_classes empty.",
         )
     return ClassSchema(kept).with_colors()
-
-
-def _owner(number: int, folder: ExportedFolder) -> list[int]:
-    """The folder's number, for each of its chips that are in the collection."""
-    whole = not any(pair.label for pair in folder.chips)
-    return [number for pair in folder.chips if pair.label or whole]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,11 @@ from .evaluation import random_samples
 from .fitting import Fit
 from .history import Row
 from .memory import available_memory, keep_freed_memory
+from .network_start import start_network
 from .object_augmentation import ObjectInput
 from .object_data import ObjectData, load_objects, repeated
 from .object_evaluation import evaluate_objects, object_samples
 from .object_saving import TrainedDetector, write_detector
-from .object_starting_point import start_network
 from .object_task import ObjectTask
 from .optimisation import Optimisation
 from .resume import WorkFolder
@@ -75,7 +75,6 @@ class ObjectFit(Fit):
             self.valid_input,
             plan,
             self.settings.seed,
-            self.settings.freeze,
         )
 
     def train_batches(self, batch_size: int, epoch: Any) -> ChipBatches:
@@ -96,7 +95,8 @@ class ObjectFit(Fit):
 def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
     """Train a detector; see :func:`.tasks.train`."""
     forbid_downloads()
-    device = choose_device(settings.device)
+    # Boxes need more digits than 16-bit numbers have: those of bfloat16 are whole pixels from 128 on.
+    device = replace(choose_device(settings.device), precision="32-true")
     reporter.message(f"Training on {device.description}.")
     if device.is_cpu:
         keep_freed_memory()

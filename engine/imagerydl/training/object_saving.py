@@ -46,7 +46,8 @@ class TrainedDetector(Trained):
     @property
     def normalised(self) -> np.ndarray:
         """The first chips to show as the network takes them."""
-        images = np.stack([sample.image for sample in self.samples[:_COMPARED]])
+        height, width = self.size
+        images = np.stack([sample.image[:, :height, :width] for sample in self.samples[:_COMPARED]])
         return self.start.input_range.normalisation.apply(images)
 
 

@@ -10,6 +10,7 @@ from ..chips.folder import read_exported_folder
 from ..errors import ParameterError
 from ..events import Reporter
 from ..models.architectures.registry import CHIPS, MODEL_TYPES, OBJECTS, PIXELS, traits
+from ..models.definition import load_definition
 from ..outputs import ensure_free
 from .settings import AUTO, TrainingSettings
 
@@ -40,13 +41,21 @@ def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
     metadata_format = exported.metadata_format
     if settings.model_type == AUTO:
         has_two_dates = any(pair.second for pair in exported.chips)
-        settings = settings.of_type(choose_model_type(metadata_format, has_two_dates))
+        settings = settings.of_type(_chosen(settings, metadata_format, has_two_dates))
         dates = " of two dates" if traits(settings.model_type).takes_two_dates else ""
         reporter.message(f"The chips are {metadata_format}{dates}: training a {settings.model_type}.")
-    else:
-        check_fit(settings.model_type, metadata_format)
+    check_fit(settings.model_type, metadata_format)
     module = _PIPELINES[traits(settings.model_type).task]
     return import_module(f".{module}", __package__).train(settings, reporter)
+
+
+def _chosen(settings: TrainingSettings, metadata_format: str, has_two_dates: bool) -> str:
+    """The type of the model to go on from, else the one that fits the chips."""
+    if settings.pretrained_model:
+        name = load_definition(settings.pretrained_model).model_name.upper()
+        if name in MODEL_TYPES:
+            return name
+    return choose_model_type(metadata_format, has_two_dates)
 
 
 def formats_of(model_type: str) -> tuple[str, ...]:

@@ -17,12 +17,11 @@ class TrainingTask(LightningModule):
     """Trains a network epoch by epoch; what an epoch draws depends on the seed and the epoch alone.
 
     Args:
-        network: Has ``encoder``.
+        network: Has ``encoder``; where that keeps its weights, it keeps its statistics too.
         train_input: Makes network input of raw training batches.
         valid_input: The same for validation.
         optimisation: Optimiser and schedule.
         seed: Of dropout, with the epoch, so that a resumed run draws what an unbroken one draws.
-        freeze: Whether the encoder keeps its weights.
     """
 
     #: Names of the measures that the user sees after each epoch.
@@ -35,12 +34,12 @@ class TrainingTask(LightningModule):
         valid_input: BatchInput,
         optimisation: Optimisation,
         seed: int = 0,
-        freeze: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
         self.train_input, self.valid_input = train_input, valid_input
-        self.optimisation, self.seed, self.freeze_encoder = optimisation, seed, freeze
+        self.optimisation, self.seed = optimisation, seed
+        self._is_frozen = not any(parameter.requires_grad for parameter in network.encoder.parameters())
         #: Measures of the epoch that ended last, by their name in the log.
         self.measures: dict[str, float] = {}
         #: Sums over the epoch's training and validation batches.
@@ -49,12 +48,13 @@ class TrainingTask(LightningModule):
     def train(self, mode: bool = True) -> TrainingTask:
         """Lightning's switch to training; a frozen encoder keeps its statistics too."""
         super().train(mode)
-        if self.freeze_encoder:
+        if self._is_frozen and mode:
             self.network.encoder.eval()
         return self
 
     def on_train_epoch_start(self) -> None:
         """Draw this epoch's randomness from the seed and the epoch alone."""
+        self.train()  # Lightning leaves the modes as it finds them
         torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
         self.train_input.restart(self.current_epoch)
         self.train_tally, self.measures = Tally(), {}

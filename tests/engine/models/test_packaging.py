@@ -180,7 +180,7 @@ def test_what_a_model_runs_without_is_warned_about(create, write, reporter):
 @pytest.mark.parametrize(
     ("keys", "files", "reason"),
     [
-        ({}, (), r"model file town\.h5"),
+        ({}, (), r"town\.h5"),
         ({"ImageHeight": "tall"}, ("town.h5",), "ImageHeight"),
         ({"InferenceFunction": "Gone.py"}, ("town.h5",), r"Gone\.py"),
     ],

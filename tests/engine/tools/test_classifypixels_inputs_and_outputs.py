@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -524,3 +525,35 @@ def test_the_same_settings_elsewhere_do_not_go_on_with_another_run(make_raster, 
     classify(model, IN_RASTER=[str(path)], OUT_CLASSIFIED_RASTER=str(out), ARGUMENTS="padding 0;batch_size 1")
     assert "gone on with" not in classify.said
     np.testing.assert_array_equal(read(out), truth(other))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(make_raster, model, classify, tmp_path):
+    """kill -9 in the middle, then the same call again: the files of an undisturbed run."""
+    path = make_raster("a.tif", picture(900, 300))
+    engine = Path(sys.modules["imagerydl"].__file__).parent
+
+    def arguments(name):
+        return {
+            "IN_RASTER": [path],
+            "OUT_CLASSIFIED_RASTER": str(tmp_path / name / "o.tif"),
+            "OUT_CONFIDENCE_RASTER": str(tmp_path / name / "c.tif"),
+            "ARGUMENTS": "batch_size 1;padding 9",
+        }
+
+    classify(model, **arguments("whole"))
+    values = {**arguments("killed"), "IN_MODEL_DEFINITION": model, "DEVICE": "CPU"}
+    job = tmp_path / "job.json"
+    job.write_text(json.dumps({"tool": "classifypixels", "parameters": values}))
+    command = [sys.executable, "-I", str(engine), "worker", str(job)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as worker:
+        while worker.poll() is None and not list((tmp_path / "killed").glob(".o.unfinished/classes_*.tif")):
+            time.sleep(0.002)
+        worker.kill()
+    if worker.returncode == 0:
+        pytest.skip("the run was done before it could be killed")
+    assert not (tmp_path / "killed" / "o.tif").exists()
+    classify(model, **arguments("killed"))
+    for name in ("o.tif", "c.tif"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not list((tmp_path / "killed").glob(".*"))

@@ -1,5 +1,7 @@
 """Chips with objects in every format, and what cannot be learnt from."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,31 @@ def test_folders_of_two_formats_do_not_go_together(tmp_path, make_squares, expor
     other = export_squares(tmp_path / "b", make_squares(2), "KITTI_rectangles")
     with pytest.raises(DataError, match="metadata format"):
         collect_chips([one, other], FORMATS)
+
+
+def test_a_folder_of_arcgis_with_placeholders_is_read(tmp_path, listener, make_squares, export_squares):
+    """An older export: placeholder texts, no colours, classes by value, boxes with two decimals."""
+    chips = list(make_squares(4))
+    placeholders = {
+        "Framework": "e.g. TensorFlow or PyTorch",
+        "ModelType": "e.g. ObjectDetection or ImageClassification",
+        "ModelFile": "e.g. ./trained.model",
+        "ImageHeight": "e.g. 256",
+        "ImageWidth": "e.g. 256",
+        "ExtractBands": "e.g. [0, 1, 2] (optional)",
+        "Classes": [
+            {"Value": 1, "Name": "1", "Color": [-1, -1, -1]},
+            {"Value": 2, "Name": "Blue", "Color": [-1, -1, -1]},
+        ],
+    }
+    folder = export_squares(tmp_path / "chips", chips, **placeholders)
+    for label in (folder / "labels").iterdir():
+        label.write_text(re.sub(r">(\d+)</([xy])", r">\1.00</\2", label.read_text()))
+    data = load(listener, folder)
+    assert data.shape == (3, 64, 64)
+    assert data.class_names == ("1", "Blue")
+    assert [len(own) for own in data.boxes] == [len(objects) for _, objects in chips]
+    assert all(entry.color for entry in data.classes)
 
 
 def test_ignored_classes_are_not_learnt(tmp_path, listener, make_squares, export_squares):

@@ -205,6 +205,7 @@ class TestKinds:
     ):
         folder = export_squares(tmp_path / "five", make_squares(8, bands=5))
         values = {**object_values, "IN_FOLDER": [str(folder)], "BACKBONE_MODEL": "RESNET18"}
+        values["MONITOR"] = "AVERAGE_PRECISION"
         definition, model = open_detector(train(values, listener))
         assert definition.model_parameters["backbone"] == "resnet18"
         assert definition.normalisation.bands == 5
@@ -213,7 +214,9 @@ class TestKinds:
 
 class TestInterruption:
     def test_a_cancelled_run_goes_on_as_if_it_had_never_stopped(self, object_values, listener, tmp_path):
-        values = {**object_values, "MAX_EPOCHS": 2, "ARGUMENTS": {"class_balancing": "True"}}
+        """With chips cut at random and rare classes more often: both are drawn by seed and epoch alone."""
+        arguments = {"class_balancing": "True"}
+        values = {**object_values, "MAX_EPOCHS": 2, "ARGUMENTS": arguments, "CHIP_SIZE": 48}
         unbroken = train(values, listener, OUT_FOLDER=str(tmp_path / "unbroken"))
         listener.events.clear()
         listener.cancel_when = lambda event: len(listener.metrics()) == 1
@@ -244,6 +247,18 @@ class TestPretrained:
             "Green",
             "Grey",
         ]
+
+    def test_the_model_type_is_that_of_the_model_to_go_on_from(self, tmp_path, object_values, listener):
+        first = train(object_values, listener, MODEL_TYPE="SSD", OUT_FOLDER=str(tmp_path / "first"))
+        values = {**object_values, "FREEZE": True, "PRETRAINED_MODEL": first["OUT_MODEL_DEFINITION"]}
+        second = train(values, listener)
+        weights = [
+            load_file(str(load_definition(result["OUT_MODEL_DEFINITION"]).model_file))
+            for result in (first, second)
+        ]
+        encoder = [name for name in weights[0] if ".encoder." in name]
+        assert encoder
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in encoder), "it was frozen"
 
     def test_a_model_of_another_kind_is_refused(self, trained, object_values, listener):
         with pytest.raises(ModelError, match="FCOS, not a SSD"):

@@ -150,6 +150,18 @@ class TestModelFolder:
         assert len(listener.metrics()) == 6
 
 
+@pytest.mark.parametrize("model_type", ["FPN", "PSPNET"])
+def test_networks_that_need_a_backbone_take_a_full_sized_one(train_values, listener, model_type):
+    """And learn from chips mixed two by two."""
+    values = {**train_values, "MODEL_TYPE": model_type, "BACKBONE_MODEL": "mobilenet_v2", "MAX_EPOCHS": 1}
+    result = train(values, listener, ARGUMENTS={"mixup": "True"})
+    definition = load_definition(result["OUT_MODEL_PACKAGE"])
+    assert (definition.model_name, definition.model_parameters["backbone"]) == (model_type, "mobilenet_v2")
+    assert definition.onnx_file is not None
+    model = open_pixel_model(definition, "CPU")
+    assert model.predict(np.zeros((1, 3, 32, 32), np.float32)).shape == (1, 2, 32, 32)
+
+
 class TestInterruption:
     def test_a_cancelled_run_goes_on_as_if_it_had_never_stopped(self, train_values, listener, tmp_path):
         """Same epochs, same weights as an unbroken run with the same seed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from ...errors import ParameterError
@@ -143,6 +143,14 @@ class DetectionArguments:
             ParameterError: Naming the argument that has no usable value, or that nobody knows.
         """
         return cls(**read_arguments(arguments, _READERS, DETECTION_ARGUMENTS, declared, _SHARED, KEY))
+
+    def completed(self, padding: Optional[int], batch_size: Optional[int]) -> DetectionArguments:
+        """With what a definition says in place of what was not given."""
+        return replace(
+            self,
+            padding=padding if self.padding is None else self.padding,
+            batch_size=self.batch_size or batch_size,
+        )
 
     def padding_for(self, tile: tuple[int, int]) -> int:
         """Padding in pixels for tiles of (height, width)."""

@@ -59,6 +59,8 @@ class ObjectDetector:
         )
         try:
             self._arguments = DetectionArguments.parse(job["MODEL_ARGUMENTS"], self._model.arguments)
+            if self._model.margin is None:
+                self._arguments = self._arguments.completed(definition.padding, definition.batch_size)
             self.classes = self._model.classes.with_colors()
             self._wanted = self._positions(job["IN_OBJECTS_OF_INTEREST"])
         except BaseException:

@@ -124,8 +124,8 @@ class TileDetector:
 def _on_data(boxes: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Which boxes hold a valid pixel, bool ``[n]``."""
     height, width = valid.shape
-    sums = np.zeros((height + 1, width + 1), dtype=np.int64)
-    sums[1:, 1:] = valid.cumsum(axis=0).cumsum(axis=1)
+    sums = np.zeros((height + 1, width + 1), dtype=np.int32)
+    sums[1:, 1:] = valid.cumsum(axis=0, dtype=np.int32).cumsum(axis=1, dtype=np.int32)
     limits = (width, height, width, height)
     left, top = np.clip(np.floor(boxes[:, :2]), 0, limits[:2]).astype(int).T
     right, bottom = np.clip(np.ceil(boxes[:, 2:]), 0, limits[2:]).astype(int).T
@@ -193,8 +193,12 @@ def find_objects(
 def _placed(detections: Detections, position: tuple[int, int], tile: tuple[int, int]) -> Objects:
     """What was found in a tile, in pixels of the raster."""
     count = len(detections)
-    # Shapes are moved as they are; in double precision, so that equal boxes stay equal wherever they lie.
-    shapes = shapely.transform(detections.outlines, lambda points: points + position)
+    # In double precision, so that equal boxes stay equal wherever they lie.
+    if detections.shapes is None:
+        corners = detections.boxes.astype(np.float64) + np.tile(position, 2)
+        shapes = shapely.box(*corners.T)
+    else:
+        shapes = shapely.transform(detections.shapes, lambda points: points + position)
     origins = np.column_stack([np.full(count, tile[0]), np.full(count, tile[1]), np.arange(count)])
     return Objects(shapes, detections.scores.astype(np.float32), detections.classes.astype(np.int64), origins)
 

@@ -129,8 +129,10 @@ class SeamMerger:
             return Objects.none()
         held = _Held.joined(self._held)
         held = held.take(_by_origin(held.objects))
-        # Parts drawn out, and slack of a pixel where tiles only touch: the same as the comparisons have.
-        is_open = np.maximum(held.snapped[:, 3], held.objects.boxes[:, 3]) + 1 >= next_top
+        # Parts drawn out, and borders as unsure as the comparisons take them.
+        boxes = held.objects.boxes
+        reach = np.maximum(_REACH, _REACH_SHARE * (boxes[:, 3] - boxes[:, 1]))
+        is_open = np.maximum(held.snapped[:, 3], boxes[:, 3]) + reach >= next_top
         if self._joins:
             result, waiting = _joined(held, is_open)
         else:
@@ -258,10 +260,14 @@ def _ranks(origins: np.ndarray) -> np.ndarray:
 
 
 def _coverings(held: _Held) -> tuple[np.ndarray, np.ndarray]:
-    """Whole objects and the parts they cover, as positions ``[k]``, ``[k]``."""
+    """Whole objects and the parts they cover, as positions ``[k]``, ``[k]``.
+
+    A tile that shows no more than the rim of an object places that as well as any other border: a rim
+    counts as covered by what comes close enough.
+    """
     whole, parts = np.flatnonzero(held.kinds != _PART), np.flatnonzero(held.kinds == _PART)
     covers, covered = [np.empty(0, np.intp)], [np.empty(0, np.intp)]
-    one, other = Polygons(held.objects.shapes[whole]), Polygons(held.objects.shapes[parts])
+    one, other = Polygons(_grown(held.objects.shapes[whole])), Polygons(held.objects.shapes[parts])
     for left, right, iou in overlaps_of(one, other):
         shared = iou * (one.areas[left] + other.areas[right]) / (1 + iou)
         pair = whole[left], parts[right]
@@ -269,6 +275,17 @@ def _coverings(held: _Held) -> tuple[np.ndarray, np.ndarray]:
         covers.append(pair[0][enough])
         covered.append(pair[1][enough])
     return np.concatenate(covers), np.concatenate(covered)
+
+
+def _grown(shapes: np.ndarray) -> np.ndarray:
+    """Shapes and what lies around them as closely as networks place a border."""
+    polygons = Polygons(shapes)
+    sides = polygons.boxes[:, 2:] - polygons.boxes[:, :2]
+    reach = np.maximum(_REACH, _REACH_SHARE * sides)
+    result = shapely.box(*np.hstack([polygons.boxes[:, :2] - reach, polygons.boxes[:, 2:] + reach]).T)
+    odd = ~polygons.are_boxes
+    result[odd] = shapely.buffer(shapes[odd], reach[odd].min(axis=1), quad_segs=2)
+    return result
 
 
 def _links(held: _Held, parts: np.ndarray) -> np.ndarray:

@@ -45,6 +45,9 @@ NMS_OVERLAP = 0.5
 #: Boxes a tile may hold. torchvision keeps 100, which a car park exceeds.
 MOST_BOXES = 500
 
+#: The same where each has a mask as large as the tile.
+MOST_OUTLINES = 200
+
 
 def describe(model_type: str, backbone: str, dropout: float) -> dict[str, Any]:
     """The ``ModelParameters`` that do not depend on the objects; ``anchors`` come from the training boxes."""
@@ -106,9 +109,11 @@ class Detector(nn.Module):
 
     def set_limits(self, threshold: float = THRESHOLD, nms_overlap: float = NMS_OVERLAP) -> None:
         """Say which boxes count from now on."""
-        final = getattr(self.network, "roi_heads", self.network)
+        heads = getattr(self.network, "roi_heads", None)
+        final = self.network if heads is None else heads
         final.score_thresh, final.nms_thresh = threshold, nms_overlap
-        final.detections_per_img = MOST_BOXES
+        gives_masks = heads is not None and heads.has_mask()
+        final.detections_per_img = MOST_OUTLINES if gives_masks else MOST_BOXES
 
     def losses(self, images: Tensor, targets: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """The parts of the loss.

@@ -11,8 +11,10 @@ from typing import Optional
 
 from ...errors import ModelDefinitionError
 from ...events import Reporter
+from ..arguments import ModelArgument
 from ..definition import ModelDefinition
 from ..raster_functions.builtin import check_builtin, is_written_by_arcgis_learn
+from ..trust import ForeignCode
 from .chip_classification import ChipClassifier
 from .opening import ready_runtime, run_options
 
@@ -49,6 +51,20 @@ def open_chip_classifier(
     options = run_options(device, threads, "FLOAT32", arguments, consent, reporter)
     runtime = ready_runtime(chip_runtime(definition), definition.name)
     return runtime.open_chip_classifier(definition, options)
+
+
+def chip_arguments(definition: ModelDefinition, consent: bool = False) -> tuple[ModelArgument, ...]:
+    """The arguments a classifier declares beside those that every one has.
+
+    Raises:
+        As :func:`open_chip_classifier`.
+    """
+    return ready_runtime(chip_runtime(definition), definition.name).model_arguments(definition, consent)
+
+
+def chip_code(definition: ModelDefinition) -> Optional[ForeignCode]:
+    """What runs code when the classifier is opened; None where nothing does."""
+    return ready_runtime(chip_runtime(definition), definition.name).foreign_code(definition)
 
 
 def chip_runtime(definition: ModelDefinition) -> str:

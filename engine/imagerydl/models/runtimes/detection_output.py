@@ -84,7 +84,12 @@ class DetectionOutput:
 
 
 def find_detection_output(
-    outputs: Sequence[RawOutput], tile: tuple[int, int], classes: int, kind: str, file: str
+    outputs: Sequence[RawOutput],
+    tile: tuple[int, int],
+    classes: int,
+    kind: str,
+    file: str,
+    first_label: int = 1,
 ) -> DetectionOutput:
     """Find out what outputs mean.
 
@@ -94,11 +99,13 @@ def find_detection_output(
         classes: Classes the definition lists; 0 where it lists none.
         kind: The layout by name where a definition or metadata say it ("YOLO_v6", "obb"...), else "".
         file: What to call the network.
+        first_label: Number that lists of labels have for the first class: torchvision's is 1, for 0 is the
+            background.
 
     Raises:
         ModelError: If no known layout fits; it says which are known.
     """
-    reader = _Reader(outputs, tile, classes, kind.lower(), file)
+    reader = _Reader(outputs, tile, classes, kind.lower(), file, first_label)
     for find in (reader.lists, reader.queries, reader.finished, reader.table):
         found = find()
         if found is not None:
@@ -116,7 +123,9 @@ class _Reader:
         classes: int,
         kind: str,
         file: str,
+        first_label: int,
     ) -> None:
+        self._first_label = first_label
         self._outputs, self._tile, self._classes = outputs, tile, classes
         self._kind, self._file = kind, file
 
@@ -138,7 +147,7 @@ class _Reader:
         return None
 
     def lists(self) -> Optional[DetectionOutput]:
-        """torchvision: boxes ``[k, 4]``, labels ``[k]`` from 1 on, scores ``[k]``, masks ``[k, 1, h, w]``."""
+        """torchvision: boxes ``[k, 4]``, labels ``[k]``, scores ``[k]``, masks ``[k, 1, h, w]``."""
         shapes = [output.array.shape for output in self._outputs]
         boxes = next((i for i, shape in enumerate(shapes) if len(shape) == 2 and shape[1] == 4), None)
         flat = [i for i, shape in enumerate(shapes) if len(shape) == 1]
@@ -151,10 +160,9 @@ class _Reader:
         masks = next((i for i, shape in enumerate(shapes) if len(shape) == 4 and shape[1] == 1), None)
 
         def decode(arrays: Sequence[np.ndarray], limits: Limits, tile: tuple[int, int]) -> Detections:
-            kept = (arrays[scores] >= limits.threshold) & (arrays[labels] > 0)
-            found = _detections(
-                arrays[boxes][kept], arrays[scores][kept], arrays[labels][kept].astype(np.int64) - 1
-            )
+            numbers = arrays[labels].astype(np.int64) - self._first_label
+            kept = (arrays[scores] >= limits.threshold) & (numbers >= 0)
+            found = _detections(arrays[boxes][kept], arrays[scores][kept], numbers[kept])
             if masks is None or not len(found):
                 return _suppressed(found, limits)
             return _suppressed(_shaped(found, outlines(arrays[masks][kept][:, 0] >= 0.5)), limits)

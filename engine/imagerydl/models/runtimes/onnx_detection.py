@@ -84,7 +84,9 @@ class OnnxDetectionModel(DetectionModel):
         outputs = [RawOutput(name, array) for name, array in zip(network.output_names, arrays)]
         classes = sum(entry.name != "__background__" for entry in definition.classes)
         kind = str(definition.model_parameters.get("detector", ""))
-        output = find_detection_output(outputs, network.tile, classes, kind, network.name)
+        # What is trained here counts from 0.
+        first = int(definition.model_parameters.get("first_label", 0 if definition.is_own else 1))
+        output = find_detection_output(outputs, network.tile, classes, kind, network.name, first)
         if output.per_tile:
             network.fixed_batch = 1
         if output.is_yolox and not _states_input(definition):
@@ -116,9 +118,7 @@ def _is_assumed(definition: ModelDefinition) -> bool:
 
 
 def _limits(definition: ModelDefinition, options: RunOptions) -> Limits:
-    threshold = _share(
-        options.arguments.get("threshold"), "threshold", definition.raw.get("Threshold"), _THRESHOLD
-    )
+    threshold = _share(options.arguments.get("threshold"), "threshold", definition.threshold, _THRESHOLD)
     overlap = _share(
         options.arguments.get("nms_overlap"),
         "nms_overlap",

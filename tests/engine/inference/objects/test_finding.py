@@ -292,3 +292,36 @@ def test_a_real_source_reads_like_the_one_in_memory(make_raster, patches):
         )
         for one, other in zip(real, memory):
             np.testing.assert_array_equal(one, other)
+
+
+class Unsteady(PatchDetector):
+    """Places and rates every object a little differently in each tile, as networks do."""
+
+    wants_positions = True
+
+    def detect(self, batch, valid, positions=()):
+        found = []
+        for detections, (column, row) in zip(super().detect(batch, valid), positions):
+            random = np.random.default_rng([column + 10_000, row + 10_000])
+            boxes = detections.boxes + random.uniform(-0.8, 0.8, detections.boxes.shape)
+            scores = np.clip(detections.scores + random.uniform(-0.1, 0.1, len(detections)), 0, 1)
+            found.append(Detections(boxes.astype(np.float32), scores.astype(np.float32), detections.classes))
+        return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("padding", [8, 16])
+def test_a_detector_that_wavers_from_tile_to_tile_finds_each_object_once(seed, padding):
+    random = np.random.default_rng(seed)
+    placed = []
+    for x in range(0, 300, 30):
+        for y in range(0, 300, 30):
+            width, height = random.integers(9, 27, 2)
+            left, top = x + random.integers(0, 29 - width), y + random.integers(0, 29 - height)
+            placed.append((left, top, left + width, top + height, random.choice([100, 200]), 80))
+    found = find(draw_scene(300, 300, placed), 64, padding, model=Unsteady())
+    assert len(found) == len(placed)
+    # Each found box is the one placed on its cell, within what the detector wavers by.
+    cells = {(int(box[0]) // 30, int(box[1]) // 30): box[:4] for box in placed}
+    for box, (x, y) in zip(found.boxes, (found.boxes[:, :2] + found.boxes[:, 2:]) // 60):
+        assert np.abs(box - np.array(cells[int(x), int(y)])).max() < 3

@@ -7,8 +7,11 @@ import pytest
 import shapely
 import shapely.affinity
 
-from imagerydl.errors import ModelError
+from imagerydl.errors import ModelDefinitionError, ModelError
+from imagerydl.models.definition import parse_definition
 from imagerydl.models.runtimes.box_suppression import class_nms
+from imagerydl.models.runtimes.chip_opening import chip_runtime
+from imagerydl.models.runtimes.detection_opening import detection_runtime
 from imagerydl.models.runtimes.detection_output import Limits, RawOutput, find_detection_output
 
 TILE = (64, 96)
@@ -198,6 +201,17 @@ def test_torchvision_gives_lists_of_their_own_length():
     assert shapely.area(detections.shapes).tolist() == [160, 300]
 
 
+def test_labels_may_count_from_0():
+    outputs = [
+        RawOutput("boxes", np.array([[1, 2, 3, 4]], np.float32)),
+        RawOutput("labels", np.array([0])),
+        RawOutput("scores", np.array([0.9], np.float32)),
+    ]
+    for first, found in ((0, [0]), (1, [])):
+        output = find_detection_output(outputs, TILE, 3, "", "net.onnx", first)
+        assert output.decode([o.array for o in outputs], LIMITS, TILE).classes.tolist() == found
+
+
 @pytest.mark.parametrize(
     "outputs",
     [
@@ -218,3 +232,42 @@ def test_the_surer_of_two_of_a_class_stays():
     kept = class_nms(boxes, np.array([0.6, 0.9, 0.8, 0.1]), np.array([0, 0, 1, 0]), 0.5)
     assert kept.tolist() == [1, 2, 3]
     assert class_nms(boxes[:0], np.empty(0), np.empty(0), 0.5).tolist() == []
+
+
+DEFINITION = {
+    "Framework": "PyTorch",
+    "ModelConfiguration": "Other",
+    "ModelType": "ObjectDetection",
+    "ImageHeight": 64,
+    "ImageWidth": 64,
+    "ExtractBands": [0],
+    "Classes": [{"Value": 1, "Name": "a"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("keys", "runtime"),
+    [
+        ({"ModelFile": "m.onnx"}, "onnx_detection"),
+        ({"ModelFile": "m.onnx", "InferenceFunction": "f.py"}, "raster_function_detection"),
+        ({"ModelFile": "m.bin", "ModelConfiguration": "ImageryDL"}, "own_detection"),
+        ({"ModelFile": "m.bin", "Framework": "arcgis.learn.models._inferencing"}, "arcgis_learn"),
+    ],
+)
+def test_each_detector_has_its_runtime(tmp_path, keys, runtime):
+    for name in ("m.onnx", "m.bin", "f.py"):
+        (tmp_path / name).write_bytes(b"something")
+    raw = {**DEFINITION, **keys}
+    definition = parse_definition(raw, tmp_path, "m.emd")
+    assert detection_runtime(definition) == runtime
+    expected = {"onnx_detection": "onnx_chips", "own_detection": "own_chip_classification"}
+    expected |= {"raster_function_detection": "raster_function_chips"}
+    assert chip_runtime(definition) == expected.get(runtime, runtime)
+
+
+def test_a_file_that_is_no_detector_is_refused(tmp_path):
+    (tmp_path / "m.bin").write_bytes(b"something")
+    definition = parse_definition({**DEFINITION, "ModelFile": "m.bin"}, tmp_path, "m.emd")
+    for opening in (detection_runtime, chip_runtime):
+        with pytest.raises(ModelDefinitionError, match=r"m\.bin"):
+            opening(definition)
