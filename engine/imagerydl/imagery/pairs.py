@@ -9,7 +9,7 @@ import numpy as np
 from rasterio.windows import Window
 
 from ..errors import DataError
-from .grid import intersection, slices_in
+from .grid import Grid, intersection, slices_in
 from .inspection import inspect_raster
 from .placing import bounds_text
 from .source import RasterSource, mirrored, open_on, open_source
@@ -163,19 +163,24 @@ def open_pair(
     Raises:
         DataError: Naming the raster and what is wrong with it; where both share no ground.
     """
-    first = open_source(before, extent=extent, cell_size=cell_size, skip_damaged=skip_damaged)
     whole = inspect_raster(before).grid
-    _check_both_placed(before, after)
+    _check_both_placed(whole, inspect_raster(after).grid, (before, after))
+    first = open_source(before, extent=extent, cell_size=cell_size, skip_damaged=skip_damaged)
     return PairedSource(first, open_on((after,), first.grid, whole, skip_damaged=skip_damaged))
 
 
-def _check_both_placed(before: str, after: str) -> None:
-    """Refuse a second raster on the map where the first has only columns and rows."""
-    first, second = inspect_raster(before).grid, inspect_raster(after).grid
-    if second.is_georeferenced and not first.is_georeferenced:
+def _check_both_placed(before: Grid, after: Grid, names: tuple[str, str]) -> None:
+    """Refuse rasters of which one is placed in a way that the other is not."""
+    if after.is_georeferenced and not before.is_georeferenced:
         raise DataError(
-            f"{before} has no georeference, and {after} has one: how they lie is unknown.",
+            f"{names[0]} has no georeference, and {names[1]} has one: how they lie is unknown.",
             "Give both a coordinate system, or none.",
+        )
+    if after.is_georeferenced and (before.crs is None) != (after.crs is None):
+        without, placed = names if before.crs is None else names[::-1]
+        raise DataError(
+            f"{without} has no coordinate reference system, {placed} has one.",
+            "Assign it the system its coordinates are in.",
         )
 
 

@@ -64,7 +64,7 @@ class Run:
 
     @property
     def warned(self):
-        return " ".join(event["text"] for event in self.events if event["event"] == "warning")
+        return " ".join(event["text"] for event in self.events if event.get("level") == "warning")
 
     def result(self):
         with rasterio.open(self.out) as file:
@@ -310,6 +310,41 @@ def test_one_raster_on_the_map_and_one_off_it_are_refused_unless_of_one_size(mak
         detect(here, make_raster("b.tif", picture(60, 90), **nowhere), model)
     with pytest.raises(DataError, match="how they lie is unknown"):
         detect(make_raster("c.tif", picture(), **nowhere), here, model)
+
+
+def test_coordinates_without_a_system_are_not_guessed(make_raster, model, detect):
+    first = make_raster("a.tif", picture())
+    unknown = make_raster("b.tif", picture(), crs=None)
+    with pytest.raises(DataError, match=r"b\.tif has no coordinate reference system, .*a\.tif has one"):
+        detect(first, unknown, model)
+
+
+def test_damaged_parts_of_either_date_have_no_data_and_are_listed(make_raster, model, detect):
+    before, after = picture(256, 256, seed=1), picture(256, 256, seed=2)
+    tiles = {"tiled": True, "blockxsize": 128, "blockysize": 128}
+    first, second = make_raster("a.tif", before, **tiles), make_raster("b.tif", after, **tiles)
+    with open(second, "r+b") as file:
+        file.truncate(Path(second).stat().st_size - 3 * 128 * 128)  # of the last block, one band or more
+    detect(first, second, model)
+    expected = truth(before, after)[0]
+    expected[128:, 128:] = 255
+    np.testing.assert_array_equal(detect.result(), expected)
+    assert "b.tif is damaged" in detect.warned
+
+
+def test_only_polygons_of_interest_are_compared(make_raster, model, detect, tmp_path):
+    area = {"type": "Polygon", "coordinates": [[[500005, 4999970], [500020, 4999970], [500020, 4999990],
+            [500005, 4999990], [500005, 4999970]]]}  # fmt: skip
+    feature = {"type": "Feature", "properties": {}, "geometry": area}
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
+    layer = tmp_path / "area.geojson"
+    layer.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature]}))
+    before, after = picture(seed=1), picture(seed=2)
+    first, second = make_raster("a.tif", before), make_raster("b.tif", after)
+    detect(first, second, model, IN_POLYGONS_OF_INTEREST=str(layer))
+    expected = np.full((70, 90), 255)
+    expected[20:60, 10:40] = truth(before, after)[0][20:60, 10:40]
+    np.testing.assert_array_equal(detect.result(), expected)
 
 
 def test_outputs_that_would_harm_inputs_or_each_other_are_refused(make_raster, model, detect, tmp_path):
