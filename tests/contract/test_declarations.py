@@ -12,6 +12,7 @@ import pytest
 from imagerydl import tools
 from imagerydl.cli import build_parser
 from imagerydl.errors import ParameterError
+from imagerydl.jobs import make_job
 from imagerydl.tool import LIST_KINDS, Kind
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -169,6 +170,21 @@ def test_declarations_need_the_standard_library_alone():
     command = [sys.executable, "-I", "-S", "-c", SHADOWED, str(ROOT / "engine")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == ",".join(tools.TOOL_IDS), done.stderr
+
+
+def test_the_three_ways_of_inference_and_the_review_of_results_are_tools():
+    """W5, W6, W7: objects, classes of objects, pixels; and how good they are."""
+    groups = {tool.id: tool.group for tool in TOOLS}
+    assert groups["detectobjects"] == groups["classifyobjects"] == groups["classifypixels"] == "Inference"
+    assert groups["computeaccuracyobjectdetection"] == "Accuracy"
+
+
+@each_tool
+def test_scripts_and_notebooks_can_call_every_tool(tool):
+    """W32: each is a command, and a job for any Python."""
+    assert tool.command in build_parser().format_help()
+    with pytest.raises(ParameterError, match="NO_SUCH_PARAMETER"):
+        make_job(tool.id, {"NO_SUCH_PARAMETER": 1})
 
 
 @each_param

@@ -201,7 +201,7 @@ def run_commands(town, folder: Path, python: str) -> None:
 
 
 def test_script_saved_model_and_commands_give_the_same_bytes(town, project, engine, tmp_path):
-    """One declaration, one engine, one seed: the way it is called makes no difference."""
+    """W1: prepare, train, infer; one engine and one seed: the way it is called makes no difference."""
     image, roofs = town
     project.addMapLayer(roofs.clone())
     script, saved, commands = (tmp_path / name for name in ("script", "saved model", "commands"))

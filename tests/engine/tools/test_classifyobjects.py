@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import textwrap
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pyogrio
@@ -13,7 +15,7 @@ import shapely
 from affine import Affine
 from rasterio.crs import CRS
 
-from imagerydl.errors import DataError, ParameterError
+from imagerydl.errors import DataError, ModelDefinitionError, ParameterError
 from imagerydl.events import Reporter
 from imagerydl.jobs import make_job, run_job
 from imagerydl.labels.geometry import transformed
@@ -382,3 +384,26 @@ def test_a_raster_function_classifies_each_object(town, model, layer, classify, 
     assert fields["Confidence"].tolist() == [87.5] * 4
     with pytest.raises(ParameterError, match="no argument 'swop'"):
         classify(town, path, layer([on_map(*ROOFS[0][:4])]), TRUST_MODEL=True, MODEL_ARGUMENTS="swop yes")
+
+
+def test_three_spellings_of_a_model_give_the_same_labels(town, model, layer, classify, tmp_path):
+    """O4, O7: a definition, its JSON text, or a package."""
+    path = model()
+    raw = json.loads(Path(path).read_text())
+    raw["ModelFile"] = str(Path(path).with_suffix(".onnx"))
+    package = tmp_path / "model.dlpk"
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.write(path, "model.emd")
+        archive.write(raw["ModelFile"], "model.onnx")
+    roofs = layer([on_map(*roof[:4]) for roof in ROOFS])
+    for spelling in (path, json.dumps(raw), str(package)):
+        classify(town, spelling, roofs)
+        assert classify.result()[0]["ClassLabel"].tolist() == EXPECTED
+
+
+def test_a_missing_model_file_is_named(town, model, layer, classify):
+    """O4: a definition whose model file is missing is an error that names it."""
+    path = Path(model())
+    path.with_suffix(".onnx").unlink()
+    with pytest.raises(ModelDefinitionError, match=r"model\.onnx"):
+        classify(town, str(path), layer([on_map(*roof[:4]) for roof in ROOFS]))

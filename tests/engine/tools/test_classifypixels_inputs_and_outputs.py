@@ -64,7 +64,7 @@ def classify(tmp_path):
 
 
 def test_a_folder_gives_a_folder_and_a_mosaic_over_it(make_raster, model, classify, tmp_path):
-    """P8, P14, P16: each image of a folder by itself, and a mosaic of the results."""
+    """P8, P14, P16, W9, W14: one definition for every image of a folder, and a mosaic of the results."""
     left, right = picture(seed=1), picture(seed=2)
     make_raster("images/left.tif", left)
     make_raster("images/deep/right.tif", right, transform=Affine(0.5, 0, 500045, 0, -0.5, 5000000))
@@ -101,7 +101,7 @@ def test_a_mosaic_can_be_one_file_of_its_own(make_raster, model, classify, tmp_p
 
 
 def test_several_rasters_are_one_mosaic_or_done_one_by_one(make_raster, model, classify, tmp_path):
-    """P8, P13: a mosaic unless the processing mode says otherwise."""
+    """P8, P13, W14: a mosaic unless the processing mode says otherwise."""
     left, right = picture(seed=1), picture(seed=2)
     paths = [
         make_raster("a.tif", left),
