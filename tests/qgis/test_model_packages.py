@@ -21,8 +21,16 @@ def model(tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "town.h5").write_bytes(b"weights")
-    definition = {"Framework": "Keras", "ModelFile": "town.h5", "ImageHeight": 8, "ImageWidth": 8}
-    (folder / "town.emd").write_text(json.dumps({**definition, "Classes": []}), encoding="utf-8")
+    definition = {
+        "Framework": "Keras",
+        "ModelType": "ImageClassification",
+        "ModelFile": "town.h5",
+        "ImageHeight": 8,
+        "ImageWidth": 8,
+        "ExtractBands": [0, 1, 2],
+        "Classes": [],
+    }
+    (folder / "town.emd").write_text(json.dumps(definition), encoding="utf-8")
     return folder
 
 
