@@ -21,7 +21,7 @@ VALID = np.ones((5, 8, 6), bool)
 LOGITS = np.einsum("cb,nbhw->nchw", np.array(WEIGHTS, np.float32), BATCH)
 CPU = RunOptions(Device("cpu"), threads=1)
 
-DEEPNESS = Path("/work/shared/data/models/deepness_onnx")
+DEEPNESS = Path(__file__).parents[5] / "shared" / "data" / "models" / "deepness_onnx"
 
 
 @pytest.fixture
