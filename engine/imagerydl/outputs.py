@@ -72,8 +72,7 @@ def work_folder(final: Union[str, Path], keep: bool = True) -> Iterator[Path]:
     Yields:
         The folder, which may not exist yet.
     """
-    final = Path(final)
-    folder = final.with_name(f".{final.stem}{SUFFIX}")
+    folder = _work_folder(final)
     with explained(folder):
         if not keep:
             _remove(folder)
@@ -85,6 +84,15 @@ def work_folder(final: Union[str, Path], keep: bool = True) -> Iterator[Path]:
             _remove(folder)
             raise
         _remove(folder)
+
+
+def has_work_folder(final: Union[str, Path]) -> bool:
+    """Whether an earlier run of ``final`` left what it had gathered."""
+    return _work_folder(final).is_dir()
+
+
+def _work_folder(final: Union[str, Path]) -> Path:
+    return Path(final).with_name(f".{Path(final).stem}{SUFFIX}")
 
 
 @contextmanager

@@ -48,7 +48,12 @@ class ResultFiles:
     @property
     def rasters(self) -> dict[str, Path]:
         """All rasters by their name in the spool."""
-        return {**self.layers, CLASSES: self.classes}
+        return {CLASSES: self.classes, **self.layers}
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files."""
+        return [*self.rasters.values(), *(path for path in (self.areas, self.polygons) if path)]
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,8 @@ def publish(
         def staged(path: Path) -> Path:
             return stack.enter_context(outputs.staged(path, overwrite))
 
+        # What is begun first appears last: the class raster tells that all is there.
+        targets = {name: staged(path) for name, path in rasters.items()}
         if files.areas:
             _write_areas(spool, staged(files.areas), present, reporter)
         if files.polygons:
@@ -107,10 +114,9 @@ def publish(
                 confidence_path=spool.mosaic(CONFIDENCE) if CONFIDENCE in files.layers else None,
                 **vars(polygons),
             )
-        for number, (name, path) in enumerate(rasters.items()):
+        for number, (name, target) in enumerate(targets.items()):
             reporter.check_cancelled()
             reporter.progress("Writing rasters", number, len(rasters), "rasters")
-            target = staged(path)
             write_cloud_optimized(
                 spool.mosaic(name), target, resampling="nearest" if name == CLASSES else "average"
             )

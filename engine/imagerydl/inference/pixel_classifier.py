@@ -101,6 +101,10 @@ class PixelClassifier:
             spool = Spool(
                 folder, source.grid, _forms(decider, table, files), self._header(item, source, plan)
             )
+            # An interrupted run may have come as far as to publish some of the files.
+            again = overwrite or spool.can_go_on
+            for path in files.paths:
+                outputs.ensure_free(path, again)
             try:
                 tally = classify(
                     view,
@@ -115,8 +119,6 @@ class PixelClassifier:
             finally:
                 spool.close()
             is_classes = decider.dtype.kind in "iu"
-            # An interrupted run may have come as far as to publish some of the files.
-            again = overwrite or spool.went_on
             values = self._job.values
             polygons = PolygonSettings(
                 values["MIN_POLYGON_AREA"], values["SIMPLIFY_TOLERANCE"], values.get("RIGHT_ANGLES", False)

@@ -52,14 +52,14 @@ def ensure_outputs_free(job: Job, keys: Sequence[str]) -> None:
     Raises:
         OutputError: Naming the file.
     """
-    resuming = job["OVERWRITE"] or job["RESUME"]
+    # A run that was killed while its files appeared left some of them; whether this one goes on with it is
+    # known once the model is open, and looked at then.
+    main = job["OUT_CLASSIFIED_RASTER"]
+    if job["RESUME"] and main and outputs.has_work_folder(main):
+        return
     for key in keys:
-        if job[key] and not (resuming and _is_unfinished(job[key])):
+        if job[key]:
             outputs.ensure_free(job[key], job["OVERWRITE"])
-
-
-def _is_unfinished(path: str) -> bool:
-    return outputs.staging_path(Path(path).with_suffix("")).exists()
 
 
 def _run_one(job: Job, classifier: PixelClassifier, reporter: Reporter) -> dict[str, Any]:

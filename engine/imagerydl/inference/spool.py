@@ -104,6 +104,13 @@ class Spool:
         """The rasters by name."""
         return self._forms
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether an interrupted run of this header left bands; to be asked before :meth:`open`."""
+        found = self._read(self._folder / _JOURNAL) and bool(self.notes)
+        self.notes.clear()
+        return bool(found)
+
     def open(self) -> Optional[BandNote]:
         """Begin, or go on from what is there; returns the last band noted."""
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,8 @@ import rasterio
 import shapely
 from affine import Affine
 
-from imagerydl.errors import CancelledError, DataError, ModelError, ParameterError
+from imagerydl import outputs
+from imagerydl.errors import CancelledError, DataError, ModelError, OutputError, ParameterError
 from imagerydl.events import Reporter
 from imagerydl.imagery.source import open_source
 from imagerydl.jobs import make_job, run_job
@@ -557,3 +558,43 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(make_raster, model, c
     for name in ("o.tif", "c.tif"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert not list((tmp_path / "killed").glob(".*"))
+
+
+def test_a_run_stopped_while_its_files_appear_goes_on(make_raster, model, classify, tmp_path, monkeypatch):
+    values = {
+        "IN_RASTER": [make_raster("a.tif", picture())],
+        "OUT_CLASSIFIED_RASTER": str(tmp_path / "o.tif"),
+        "OUT_CONFIDENCE_RASTER": str(tmp_path / "c.tif"),
+        "OUT_CLASS_AREAS": str(tmp_path / "a.csv"),
+    }
+    publish, published = outputs._publish, []
+
+    def stopped_after_two(staging, final):
+        if len(published) == 2:
+            raise CancelledError
+        published.append(final.name)
+        publish(staging, final)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outputs, "_publish", stopped_after_two)
+        with pytest.raises(CancelledError):
+            classify(model, **values)
+    assert published == ["a.csv", "c.tif"]  # the class raster, last, tells that all is there
+    classify(model, **values)
+    np.testing.assert_array_equal(read(tmp_path / "o.tif"), truth(picture()))
+    with pytest.raises(OutputError, match="already exists"):
+        classify(model, **values)
+
+
+def test_what_another_run_left_is_no_leave_to_replace_a_result(
+    make_raster, model, classify, tmp_path, monkeypatch
+):
+    out = tmp_path / "o.tif"
+    values = {"IN_RASTER": [make_raster("a.tif", picture())], "OUT_CLASSIFIED_RASTER": str(out)}
+    classify(model, **values)
+    before = out.read_bytes()
+    (tmp_path / ".o.unfinished").mkdir()
+    monkeypatch.setattr(OnnxPixelModel, "scores", lambda *_: pytest.fail("it was refused too late"))
+    with pytest.raises(OutputError, match="already exists"):
+        classify(model, **values)
+    assert out.read_bytes() == before
