@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 import shutil
-import sys
 import tempfile
 import time
 import zipfile
@@ -20,6 +19,7 @@ from typing import Optional
 
 from ..errors import ModelDefinitionError
 from ..outputs import explained
+from ..user_folders import cache_folder
 from .archive import Member, extract, file_member, is_7z, open_archive, write_archive
 
 #: Names the folder packages are unpacked to.
@@ -50,15 +50,7 @@ def split_model(text: str) -> tuple[Path, str]:
 def packages_folder() -> Path:
     """Where packages are unpacked: ``$IMAGERYDL_PACKAGES``, else the user's cache folder."""
     named = os.environ.get(FOLDER_VARIABLE)
-    if named:
-        return Path(named)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "imagerydl" / "packages"
+    return Path(named) if named else cache_folder() / "packages"
 
 
 def definition_in_package(text: str) -> Optional[Path]:

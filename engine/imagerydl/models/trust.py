@@ -23,6 +23,7 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from ..errors import TrustError
+from ..user_folders import settings_folder
 
 #: Names the file that remembers consent.
 FILE_VARIABLE = "IMAGERYDL_TRUST"
@@ -67,15 +68,7 @@ class ForeignCode:
 def trust_file() -> Path:
     """Where consent is remembered: ``$IMAGERYDL_TRUST``, else the user's settings folder."""
     named = os.environ.get(FILE_VARIABLE)
-    if named:
-        return Path(named)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return base / "imagerydl" / "trusted.json"
+    return Path(named) if named else settings_folder() / "trusted.json"
 
 
 def trusted_models() -> dict[str, str]:
