@@ -12,8 +12,9 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from ..errors import DataError
 from ..imagery.grid import Grid
+from .buffering import buffered
 from .classes import ClassSchema
-from .features import FeatureLabels, buffered
+from .features import FeatureLabels
 from .fields import DEFAULT_FIELDS, NAME_FIELDS, choose_field, class_column, described_classes, distinct_cells
 from .image_names import ImageNames
 from .pixel_shapes import POINTS_OR_LINES, boxes_from_columns, shapes_from_texts, usable_shapes
