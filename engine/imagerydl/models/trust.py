@@ -23,6 +23,7 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from ..errors import TrustError
+from ..fingerprints import file_digest
 from ..user_folders import settings_folder
 
 #: Names the file that remembers consent.
@@ -60,7 +61,7 @@ class ForeignCode:
     def digest(self) -> str:
         """SHA-256 over names and contents, independent of folder and order."""
         digest = hashlib.sha256()
-        for name, content in sorted((path.name, _digest(path)) for path in self.files):
+        for name, content in sorted((path.name, file_digest(path)) for path in self.files):
             digest.update(f"{name}\0{content}\n".encode())
         return digest.hexdigest()
 
@@ -253,11 +254,3 @@ def _write(known: Mapping[str, str]) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
