@@ -9,12 +9,13 @@ from .. import outputs
 from ..average_precision import OVERLAPS
 from ..events import Reporter
 from ..labels.overlap import Polygons
+from ..web_page import number
 from .marked_features import write_marked
 from .matching import find_candidates
 from .object_figures import draw_counts, draw_f1, draw_precision_recall
 from .object_layers import Mask, Objects, bring_together, number_classes, read_detections, read_objects
 from .object_scores import Curve, ObjectScores, curves, score_objects
-from .report import Report, Section, number, write_report
+from .report import Report, Section, write_report
 from .tables import write_table
 
 if TYPE_CHECKING:
