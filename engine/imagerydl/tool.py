@@ -296,7 +296,7 @@ def _is_named_value(cell: Any) -> bool:
 
 
 def _coerce_arguments(param: Param, value: Any) -> dict[str, str]:
-    """Accept ``{"padding": 8}``, ``["padding", 8, ...]``, ``"padding 8;batch_size 4"``, or several such texts."""
+    """Accept ``{"padding": 8}``, ``["padding", 8, ...]``, ``"padding 8;batch_size 4"``, texts of these."""
     if isinstance(value, (list, tuple)) and value and all(map(_is_named_value, value)):
         value = ";".join(value)
     if isinstance(value, Mapping):
