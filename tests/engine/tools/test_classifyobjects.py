@@ -289,9 +289,10 @@ def test_features_on_photos_belong_to_the_photo_they_name(make_raster, model, la
         data[band] = 200
         make_raster(name, data, crs=None, transform=None)
     boxes = [shapely.box(10, -30, 20, -20), shapely.box(10, -30, 20, -20)]
-    features = layer(boxes, crs=None, Image=np.array(["2.tif", "1.tif"], object))
-    classify([], model(), features, IN_FOLDER=str(tmp_path / "p"))
-    assert classify.result()[0]["ClassLabel"].tolist() == ["Green roof", "Red roof"]
+    for images in (["2.tif", "1.tif"], ["P/2.TIF", "1"]):
+        features = layer(boxes, crs=None, Image=np.array(images, object))
+        classify([], model(), features, IN_FOLDER=str(tmp_path / "p"))
+        assert classify.result()[0]["ClassLabel"].tolist() == ["Green roof", "Red roof"]
 
 
 def test_map_space_cuts_chips_along_the_map_and_pixel_space_along_the_image(
