@@ -56,7 +56,7 @@ def run_object_accuracy(job: Job, reporter: Reporter) -> dict[str, Any]:
     names, *numbers = number_classes(found, truth)
     classes = (numbers[0], numbers[1])
     candidates = find_candidates(
-        *comparable(found, truth, say),
+        *comparable(found, truth, reporter.message),
         classes,
         found.confidences,
         min(min_iou, float(COCO_OVERLAPS[0])),
