@@ -22,6 +22,7 @@ from imagerydl.jobs import make_job, run_job
 from imagerydl.labels.geometry import read_layer
 from imagerydl.models.definition import load_definition
 from imagerydl.models.runtimes import own_chip_classification, own_detection
+from imagerydl.models.runtimes.detection import DetectionModel
 from imagerydl.models.runtimes.devices import choose_device
 from imagerydl.models.runtimes.options import RunOptions
 
@@ -30,6 +31,9 @@ SCENE, TILE, CHIP, BATCH, CHIP_BATCH = 3072, 256, 64, 4, 32
 
 #: Pixels that tiles share with their neighbours.
 PADDING = 32
+
+#: Objects found in a tile: what a network that has hardly learnt reports without end is cut to.
+CROWD = 20
 
 LEAST = 0.9
 
@@ -69,17 +73,18 @@ def compare_detection(folder: Path, raster: Path, labels: Path, rounds: int) -> 
     """The tool's tiles a second over the model's."""
     model = train(folder, raster, labels, "PASCAL_VOC_rectangles", TILE, "FCOS")
     definition = load_definition(model)
-    detector = own_detection.open_detection_model(definition, RunOptions(choose_device("CPU")))
     with rasterio.open(raster) as dataset:
         picture = definition.normalisation.apply(dataset.read()[None])[0]
     step = TILE - 2 * PADDING
     starts = [(y, x) for y in range(0, SCENE - TILE, step) for x in range(0, SCENE - TILE, step)]
     tiles = [picture[:, y : y + TILE, x : x + TILE] for y, x in starts]
     valid = np.ones((BATCH, TILE, TILE), bool)
+    threshold = crowd_threshold(open_detector(model, 0.0), tiles[:: len(tiles) // 8])
+    detector = open_detector(model, threshold)
     values = {
         "IN_RASTER": [str(raster)],
         "IN_MODEL_DEFINITION": model,
-        "MODEL_ARGUMENTS": f"padding {PADDING};batch_size {BATCH}",
+        "MODEL_ARGUMENTS": f"padding {PADDING};batch_size {BATCH};threshold {threshold}",
         "OUT_DETECTED_OBJECTS": str(folder / "objects.gpkg"),
         "DEVICE": "CPU",
     }
@@ -87,6 +92,20 @@ def compare_detection(folder: Path, raster: Path, labels: Path, rounds: int) -> 
         bare = bare_rate(tiles, BATCH, lambda batch: detector.detect(batch, valid[: len(batch)]))
         yield tool_rate("detectobjects", "Detecting objects", values) / bare
     detector.close()
+
+
+def open_detector(model: str, threshold: float) -> DetectionModel:
+    """The model on the processor, reporting from a score on."""
+    options = RunOptions(choose_device("CPU"), arguments={"threshold": str(threshold)})
+    return own_detection.open_detection_model(load_definition(model), options)
+
+
+def crowd_threshold(detector: DetectionModel, tiles: Sequence[np.ndarray]) -> float:
+    """The score that :data:`CROWD` objects a tile reach."""
+    valid = np.ones((1, TILE, TILE), bool)
+    scores = np.concatenate([detector.detect(tile[None], valid)[0].scores for tile in tiles])
+    detector.close()
+    return float(np.sort(scores)[-CROWD * len(tiles)])
 
 
 def compare_classification(folder: Path, raster: Path, labels: Path, rounds: int) -> Iterator[float]:
