@@ -300,3 +300,16 @@ def test_tree_crowns_as_published():
     assert len(boxes) == len(polygons) > 0
     # The boxes are those of the polygons, give or take the pixel they were drawn in.
     assert np.abs(boxes.boxes - polygons.boxes).max() <= 2
+
+
+def test_shapes_drawn_where_qgis_shows_the_photo_count_rows_down(tmp_path):
+    """Row r lies at y = -r there; Detect Objects writes what it finds likewise."""
+    path = tmp_path / "drawn.gpkg"
+    shapes = shapely.box([10, 5], [-50, -8.5], [30, 7], [-20, -6])
+    for name, geometries in (("down", shapes), ("up", shapely.transform(shapes, lambda xy: xy * (1, -1)))):
+        images = np.array(["a.tif", "a.tif"], object)
+        pyogrio.raw.write(
+            path, shapely.to_wkb(geometries), [images], ["Image"], geometry_type="Polygon", layer=name
+        )
+        labels, _ = opened(f"{path}|layername={name}")
+        assert boxes_of(labels) == [[10, 20, 30, 50], [5, 6, 7, 8.5]]
