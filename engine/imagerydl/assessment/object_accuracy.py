@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import outputs
+from ..average_precision import OVERLAPS
 from ..events import Reporter
+from ..web_page import number
 from .marked_features import write_marked
 from .matching import find_candidates
 from .object_figures import draw_counts, draw_f1, draw_precision_recall
@@ -20,8 +22,8 @@ from .object_layers import (
     read_detections,
     read_truth,
 )
-from .object_scores import COCO_OVERLAPS, Curve, ObjectScores, curves, score_objects
-from .report import Report, Section, number, write_report
+from .object_scores import Curve, ObjectScores, curves, score_objects
+from .report import Report, Section, write_report
 from .tables import write_table
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def run_object_accuracy(job: Job, reporter: Reporter) -> dict[str, Any]:
         *comparable(found, truth, reporter.message),
         classes,
         found.confidences,
-        min(min_iou, float(COCO_OVERLAPS[0])),
+        min(min_iou, float(OVERLAPS[0])),
         reporter.check_cancelled,
     )
     rows, matched = score_objects(candidates, classes, names, min_iou, found.confidences is not None)

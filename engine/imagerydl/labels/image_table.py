@@ -11,7 +11,7 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from ..errors import DataError
-from .features import buffered
+from .buffering import buffered
 from .fields import distinct_cells
 from .pixel_shapes import (
     POINTS_OR_LINES,

@@ -17,6 +17,7 @@ from rasterio.crs import CRS
 
 from imagerydl.errors import DataError, ModelDefinitionError, ParameterError, RuntimeMissingError
 from imagerydl.events import Reporter
+from imagerydl.imagery.transforms import apply, compose
 from imagerydl.jobs import make_job, run_job
 from imagerydl.labels.geometry import transformed
 from imagerydl.tools.classifyobjects import TOOL
@@ -302,8 +303,8 @@ def test_map_space_cuts_chips_along_the_map_and_pixel_space_along_the_image(
     data = np.zeros((3, 60, 60), np.uint8)
     data[2] = 200
     data[0, 29:31, 26:34], data[2, 29:31, 26:34] = 250, 0
-    turned = Affine.translation(500000, 5000000) * Affine.rotation(45) * Affine.scale(1, -1)
-    bar = shapely.Polygon([turned * corner for corner in ((26, 29), (34, 29), (34, 31), (26, 31))])
+    turned = compose(Affine.translation(500000, 5000000), Affine.rotation(45), Affine.scale(1, -1))
+    bar = shapely.Polygon([apply(turned, *corner) for corner in ((26, 29), (34, 29), (34, 31), (26, 31))])
     for space, label in (("PIXEL_SPACE", "Red roof"), ("MAP_SPACE", "Blue roof")):
         path = model(ImageSpaceUsed=space, CropSizeFixed=0)
         classify(make_raster("a.tif", data, transform=turned), path, layer([bar]))

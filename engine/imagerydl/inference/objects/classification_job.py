@@ -18,7 +18,8 @@ from ...events import Reporter
 from ...imagery.grid import Grid
 from ...imagery.layer_style import save_layer_style
 from ...imagery.source import RasterSource, open_source
-from ...labels.geometry import is_pixel_space, layer_on, transformed
+from ...imagery.transforms import compose
+from ...labels.geometry import is_pixel_space, layer_on, mapped, transformed
 from ...labels.image_names import ImageNames
 from ...labels.image_space import image_field, image_names
 from ..items import Item, raster_items
@@ -156,7 +157,7 @@ class _OfFeatures(_Classification):
             shapes = layer_on(
                 self._table, self._table.geometries[places], source.grid, self._reporter.message
             )
-            shapes = _in_pixels(shapes, source.grid)
+            shapes = mapped(shapes, ~source.grid.transform)
             boxes = shapely.bounds(shapes).reshape(-1, 4)
             centres = (boxes[:, :2] + boxes[:, 2:]) / 2
             inside = ((centres >= 0) & (centres < (source.grid.width, source.grid.height))).all(axis=1)
@@ -198,8 +199,8 @@ class _OfFeatures(_Classification):
             return
         transform = grid.transform
         if grid.crs is None and is_pixel_space(grid) and self._lies_below():
-            transform = Affine.scale(1, -1) * transform
-        polygons = _moved(surrounding(windows[thin]), transform)
+            transform = compose(Affine.scale(1, -1), transform)
+        polygons = mapped(surrounding(windows[thin]), transform)
         if grid.crs is not None and self._table.crs not in (None, grid.crs):
             polygons = transformed(grid.crs, self._table.crs, polygons)
         self._outlines[places[thin]] = polygons
@@ -280,18 +281,3 @@ def _outline(grid: Grid, crs: Optional[CRS]) -> Optional[shapely.Polygon]:
         return None
     outline = np.array([shapely.Polygon(grid.corners)], dtype=object)
     return outline[0] if grid.crs == crs else transformed(grid.crs, crs, outline)[0]
-
-
-def _in_pixels(shapes: np.ndarray, grid: Grid) -> np.ndarray:
-    return _moved(shapes, ~grid.transform)
-
-
-def _moved(shapes: np.ndarray, t: Affine) -> np.ndarray:
-    if not len(shapes):
-        return shapes
-
-    def move(points: np.ndarray) -> np.ndarray:
-        xs, ys = points.T
-        return np.column_stack([t.a * xs + t.b * ys + t.c, t.d * xs + t.e * ys + t.f])
-
-    return shapely.transform(shapes, move)
