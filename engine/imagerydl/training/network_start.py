@@ -12,6 +12,7 @@ from torch import nn
 from ..errors import ModelError
 from ..events import Reporter
 from ..imagery.band_names import red_green_blue
+from ..models.architectures.object_detector import ObjectDetector
 from ..models.architectures.registry import build_network, describe_network
 from ..models.architectures.weights import load_encoder, read_weights
 from ..models.definition import load_definition
@@ -66,6 +67,8 @@ def start_network(
             reporter.message(
                 f"{filled} weights of {parameters['backbone']} come from {settings.backbone_weights.name}."
             )
+            if isinstance(network, ObjectDetector):
+                network.encoder_rate = network.trained_encoder_rate
         freeze = settings.freeze and settings.backbone_weights is not None
         if settings.freeze and not freeze:
             reporter.warning(

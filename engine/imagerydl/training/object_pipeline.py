@@ -10,7 +10,7 @@ from torch import nn
 
 from ..events import Reporter
 from ..models.architectures.backbones import forbid_downloads
-from ..models.architectures.registry import NO_BACKBONE
+from ..models.architectures.registry import NO_BACKBONE, traits
 from ..outputs import explained, staged
 from .anchors import fit_levels
 from .augmentation_settings import default_object_augmentation
@@ -31,6 +31,7 @@ from .object_evaluation import evaluate_objects, object_samples
 from .object_saving import TrainedDetector, write_detector
 from .object_task import ObjectTask
 from .optimisation import Optimisation
+from .queries import check_tile, fit_queries
 from .resume import WorkFolder
 from .running import (
     CHIP_MEMORY,
@@ -88,6 +89,8 @@ class ObjectFit(Fit):
         self, cost: NetworkCost, batch_size: int, reporter: Reporter, span: tuple[float, float]
     ) -> float:
         """One that suits the network."""
+        if self.network.learning_rate is not None:
+            return self.network.learning_rate
         plain = self.settings.backbone_or_default.upper() == NO_BACKBONE
         return _RATE if plain and not self.settings.pretrained_model else _RATE_WITH_BACKBONE
 
@@ -114,6 +117,7 @@ def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
     )
     chips, kept = split(len(data), settings.validation_fraction, settings.seed)
     start = start_network(settings, data, chips, _fitted(settings, data, chips), reporter)
+    check_tile(start.network.tile_size, data.shape[1:])
     _say_what(data, chips, kept, start, reporter)
     start.network.to(device.torch)
     job = ObjectFit(
@@ -144,8 +148,9 @@ def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
 
 
 def _fitted(settings: TrainingSettings, data: ObjectData, chips: np.ndarray) -> dict[str, Any]:
-    """Levels and anchors for the objects of the training chips."""
-    return fit_levels(
+    """Levels, and anchors or queries, for the objects of the training chips."""
+    fitted = fit_queries if traits(settings.model_type).has_queries else fit_levels
+    return fitted(
         [data.boxes[int(index)] for index in chips],
         [data.labels[int(index)] for index in chips],
         settings.loss,

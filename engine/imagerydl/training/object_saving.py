@@ -76,6 +76,7 @@ def _definition(model: TrainedDetector, weights: Path, onnx: Optional[Path]) -> 
     }
     return {
         **common_definition(model, kind, weights, onnx, _description(model)),
+        "SupportsVariableTileSize": model.start.network.tile_size is None,
         "Threshold": model.evaluation.threshold,
         "average_precision_score": precisions,
         "mean_average_precision": {
