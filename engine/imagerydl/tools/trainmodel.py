@@ -158,8 +158,8 @@ _ADVANCED = (
         "Learning rate",
         (
             "Highest learning rate of the one-cycle schedule. Empty or 0: for pixels found by a short "
-            "sweep before training, for objects and whole chips 0.002, or 0.0005 with a backbone and for "
-            "RTDETR. 0.002 suits the plain U-Net."
+            "sweep before training, for objects and whole chips 0.002 (RTDETR: 0.001), or 0.0005 with a "
+            "backbone. 0.002 suits the plain U-Net."
         ),
         optional=True,
         minimum=0,

@@ -89,10 +89,10 @@ class ObjectFit(Fit):
         self, cost: NetworkCost, batch_size: int, reporter: Reporter, span: tuple[float, float]
     ) -> float:
         """One that suits the network."""
-        if self.network.learning_rate is not None:
-            return self.network.learning_rate
         plain = self.settings.backbone_or_default.upper() == NO_BACKBONE
-        return _RATE if plain and not self.settings.pretrained_model else _RATE_WITH_BACKBONE
+        if not plain or self.settings.pretrained_model:
+            return _RATE_WITH_BACKBONE
+        return self.network.learning_rate or _RATE
 
 
 def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:

@@ -3,9 +3,14 @@
 import json
 
 import numpy as np
+import pyogrio
 import pytest
+import rasterio
+import shapely
+from affine import Affine
 
 from imagerydl.errors import CancelledError, ParameterError, RuntimeMissingError
+from imagerydl.events import Reporter
 from imagerydl.jobs import make_job, run_job
 from imagerydl.models.architectures import registry
 from imagerydl.models.definition import OWN_CONFIGURATION, load_definition
@@ -19,6 +24,15 @@ def train(values, listener, **changes):
     return run_job(make_job("trainmodel", values), listener.reporter)
 
 
+def write_raster(path, data):
+    options = {"crs": "EPSG:32633", "transform": Affine(0.5, 0, 500000, 0, -0.5, 5000000)}
+    count, height, width = data.shape
+    with rasterio.open(
+        path, "w", driver="GTiff", count=count, height=height, width=width, dtype=data.dtype, **options
+    ) as dataset:
+        dataset.write(data)
+
+
 @pytest.fixture
 def without_transformers(monkeypatch):
     there = registry.find_spec
@@ -27,9 +41,21 @@ def without_transformers(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, module_listener, module_squares):
+def smaller():
+    """Replaces what is too large for a test, to the end of the module."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, module_listener, module_squares, smaller):
     for package in registry.traits("RTDETR").packages:
         pytest.importorskip(package, reason=f"{package} is an extra of the runtime (TRANSFORMERS)")
+    from imagerydl.models.architectures import rtdetr
+
+    small = {"CHANNELS": 64, "_DECODER_LAYERS": 2, "_DENOISING": 20}
+    for name, value in small.items():
+        smaller.setattr(rtdetr, name, value)
     root = tmp_path_factory.mktemp("trained")
     values = {
         "IN_FOLDER": [str(module_squares(root / "chips", "PASCAL_VOC_rectangles", 24))],
@@ -79,6 +105,37 @@ class TestTraining:
             total += len(one)
         assert total > 0
 
+    def test_detect_objects_runs_it_over_a_raster_in_both_forms(
+        self, trained, make_squares, tmp_path, without_transformers
+    ):
+        """Tiles have the size of its chips, also beyond the border of the raster."""
+        model, raster = trained[0]["OUT_MODEL_PACKAGE"], tmp_path / "field.tif"
+        (image, _) = next(iter(make_squares(1, size=150, seed=8)))
+        write_raster(raster, image[:, :90])
+
+        def detect(name, **arguments):
+            out = tmp_path / f"{name}.gpkg"
+            values = {"IN_RASTER": str(raster), "IN_MODEL_DEFINITION": model, "DEVICE": "CPU"}
+            values |= {
+                "OUT_DETECTED_OBJECTS": str(out),
+                "MODEL_ARGUMENTS": {"threshold": "0.03", **arguments},
+            }
+            run_job(make_job("detectobjects", values), Reporter())
+            meta, _, shapes, columns = pyogrio.raw.read(out, layer="objects")
+            fields = dict(zip(meta["fields"], columns))
+            # In one row a feature: class, confidence in per cent, sides in metres.
+            value = (fields["ClassName"] == "Red").astype(float)
+            return np.column_stack([value, fields["Confidence"], shapely.bounds(shapely.from_wkb(shapes))])
+
+        onnx = detect("onnx")
+        without_transformers.undo()
+        own = detect("own")
+        assert len(own) == len(onnx) > 0
+        apart = np.abs(own[:, None] - onnx[None]).max(axis=2)
+        assert max(apart.min(axis=0).max(), apart.min(axis=1).max()) < 1e-2
+        with pytest.raises(ParameterError, match=r"tile_size is 128.*64 x 64"):
+            detect("other", tile_size="128")
+
     def test_a_cancelled_run_goes_on_as_if_it_had_never_stopped(self, trained, listener, tmp_path):
         _, values, heard = trained
         listener.cancel_when = lambda event: len(listener.metrics()) == 1
@@ -116,7 +173,7 @@ class TestWithoutTransformers:
     def test_a_model_without_an_onnx_form_is_refused_when_it_is_opened(
         self, tmp_path, without_transformers, write_own
     ):
-        with pytest.raises(RuntimeMissingError, match=r"cells needs transformers.*to TRANSFORMERS"):
+        with pytest.raises(RuntimeMissingError, match=r"cells\.emd needs transformers.*TRANSFORMERS"):
             open_detection_model(load_definition(str(write_own(tmp_path / "cells.emd"))), "CPU")
 
 

@@ -21,7 +21,7 @@ class ObjectDetector(nn.Module):
     """A network that finds objects; its classes count from 0. Subclass it.
 
     Attributes:
-        learning_rate: Peak it is best trained with; None where that follows from its backbone.
+        learning_rate: Peak it is best trained with from random weights; None where any will do.
         encoder_rate: Learning rate of the encoder as a share of that of the rest.
         trained_encoder_rate: The same for an encoder that starts with weights of its own.
     """

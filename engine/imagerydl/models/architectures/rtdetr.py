@@ -35,8 +35,8 @@ _HIDDEN = 512
 _DECODER_LAYERS = 3
 
 #: Queries of a training step that start from objects with noise: they learn from the first step on,
-#: while the others still change places. Twice the article's, since there are few chips and steps.
-_DENOISING = 200
+#: while the others still change places.
+_DENOISING = 100
 
 #: Channels of the backbone that is replaced as soon as transformers has built it.
 _STAND_IN = 8
@@ -62,6 +62,7 @@ def describe(model_type: str, backbone: str, dropout: float) -> dict[str, Any]:
         "backbone": NONE if backbone.upper() == NONE else encoder_name(backbone),
         "channels": CHANNELS,
         "decoder_layers": _DECODER_LAYERS,
+        "denoising": _DENOISING,
         "nms_overlap": NMS_OVERLAP,
     }
 
@@ -71,9 +72,9 @@ def build(model_type: str, parameters: Mapping[str, Any], bands: int, outputs: i
 
     Args:
         model_type: "RTDETR".
-        parameters: ``backbone``, ``channels``, ``decoder_layers``, ``tile`` (height, width of the images),
-            ``shrink``, ``strides`` (one a level), ``sizes`` (of the boxes each level starts from, pixels of
-            the shrunk image) and ``queries``.
+        parameters: ``backbone``, ``channels``, ``decoder_layers``, ``denoising`` (queries of training),
+            ``tile`` (height, width of the images), ``shrink``, ``strides`` (one a level), ``sizes`` (of the
+            boxes each level starts from, pixels of the shrunk image) and ``queries``.
         bands: Bands it takes.
         outputs: Number of classes.
 
@@ -107,7 +108,7 @@ class QueryDetector(ObjectDetector):
         parameters: ``ModelParameters``.
     """
 
-    learning_rate = 5e-4
+    learning_rate = 1e-3
     trained_encoder_rate = 0.1
 
     def __init__(self, network: nn.Module, parameters: Mapping[str, Any]) -> None:
@@ -270,8 +271,9 @@ class _Starts:
     ) -> tuple[Tensor, Tensor]:
         levels = []
         for (height, width), (wide, high) in zip(shapes, self._shares):
-            y = (torch.arange(height, device=device, dtype=dtype) + 0.5) / height
-            x = (torch.arange(width, device=device, dtype=dtype) + 0.5) / width
+            rows, columns = int(height), int(width)  # ONNX sees tensors, of tiles that have one size
+            y = (torch.arange(rows, device=device, dtype=dtype) + 0.5) / rows
+            x = (torch.arange(columns, device=device, dtype=dtype) + 0.5) / columns
             grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
             sizes = [torch.full_like(grid_x, share) for share in (wide, high)]
             levels.append(torch.stack((grid_x, grid_y, *sizes), dim=-1).reshape(1, -1, 4))
@@ -314,7 +316,7 @@ def _network(parameters: Mapping[str, Any], bands: int, outputs: int) -> nn.Modu
             num_feature_levels=count,
             decoder_n_levels=count,
             num_queries=int(parameters["queries"]),
-            num_denoising=_DENOISING,
+            num_denoising=int(parameters.get("denoising", _DENOISING)),
         )
     )
     # Second names of the decoder's own heads, for transformers' files.
