@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ..events import Reporter
 from ..models.architectures.object_detector import ObjectDetector
+from ..models.architectures.rtdetr import QueryDetector
 
 #: Largest difference in scores, and in pixels of boxes.
 SCORE_TOLERANCE, BOX_TOLERANCE = 1e-4, 1e-2
@@ -113,7 +114,7 @@ def write_detector_onnx(
         The file; None where there is none: hours of training are not thrown away for that.
     """
     plain = copy.deepcopy(detector).to("cpu", memory_format=torch.contiguous_format).eval()
-    form = (_Answers if hasattr(plain, "answers") else _Lists)(plain).eval()
+    form = (_Answers if isinstance(plain, QueryDetector) else _Lists)(plain).eval()
     try:
         _export(form, samples[:1], path)
         reason = _difference(form, samples, path)

@@ -31,7 +31,7 @@ CHANNELS = 128
 #: Numbers in the middle of each layer of the transformers.
 _HIDDEN = 512
 
-#: Layers that refine the boxes; the article has six, of which the last ones add little.
+#: Layers that refine the boxes, half of the article's.
 _DECODER_LAYERS = 3
 
 #: Queries of a training step that start from objects with noise: they learn from the first step on,
@@ -51,7 +51,7 @@ _PRIOR = 0.01
 #: Learning rate of the points that queries look at, as a share of the rest (Zhu et al. 2021).
 _POINTS_RATE = 0.1
 
-#: Parts of the loss: how a name of transformers ends or begins, and what the log calls it.
+#: Parts of the loss: what names of transformers hold, and what the log calls it.
 _PARTS = (("_dn_", "denoising"), ("loss_vfl", "classification"), ("loss_bbox", "bbox_regression"))
 
 

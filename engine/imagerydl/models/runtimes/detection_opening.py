@@ -12,7 +12,7 @@ from typing import Optional
 
 from ...errors import ModelDefinitionError
 from ...events import Reporter
-from ..architectures.registry import traits
+from ..architectures.registry import MODEL_TYPES, traits
 from ..arguments import ModelArgument
 from ..definition import ModelDefinition
 from ..raster_functions.builtin import check_builtin, is_written_by_arcgis_learn
@@ -75,7 +75,8 @@ def _own_runtime(definition: ModelDefinition) -> str:
     Raises:
         RuntimeMissingError: Where there is no such form either.
     """
-    missing = traits(definition.model_name).missing_packages
+    model_type = definition.model_name.upper()
+    missing = traits(model_type).missing_packages if model_type in MODEL_TYPES else []
     if not missing:
         return "own_detection"
     if definition.onnx_file is not None and find_spec("onnxruntime"):
@@ -89,7 +90,6 @@ def detection_runtime(definition: ModelDefinition) -> str:
     Raises:
         ModelDefinitionError: If none does.
         RuntimeMissingError: If a library of its network is missing.
-        ModelError: If it names a model type that is not known.
     """
     function = definition.inference_function
     if definition.is_arcgis_learn and (not function or is_written_by_arcgis_learn(function)):
