@@ -68,9 +68,9 @@ _MAIN = (
             "UNETPLUSPLUS, DEEPLAB, PSPNET, FPN, SEGFORMER; of two dates (Classified_Tiles with images2): "
             "CHANGEDETECTOR, a U-Net over the bands of both. "
             "Objects: FCOS, RETINANET, SSD (the quickest), FASTERRCNN, MASKRCNN (outlines), RTDETR (a "
-            "transformer; needs Set up runtime with EXTRAS TRANSFORMERS). RTDETR starts from random weights "
-            "and needs several times the epochs of FCOS, and some hundred chips, before it is as good; it is "
-            "made for tiles of the size of its chips."
+            "transformer; needs Set up runtime with EXTRAS TRANSFORMERS). From random weights and "
+            "few chips RTDETR stays behind FCOS and takes two to three times as long: give it hundreds of chips "
+            "and 30 epochs or more. It is made for tiles of the size of its chips."
         ),
         default=AUTO,
         choices=(AUTO, *MODEL_TYPES),
