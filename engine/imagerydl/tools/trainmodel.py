@@ -69,8 +69,8 @@ _MAIN = (
             "CHANGEDETECTOR, a U-Net over the bands of both. "
             "Objects: FCOS, RETINANET, SSD (the quickest), FASTERRCNN, MASKRCNN (outlines), RTDETR (a "
             "transformer; needs Set up runtime with EXTRAS TRANSFORMERS). From random weights and "
-            "few chips RTDETR stays behind FCOS and takes two to three times as long: give it hundreds of chips "
-            "and 30 epochs or more. It is made for tiles of the size of its chips."
+            "few chips RTDETR stays behind FCOS and takes two to three times as long: give it hundreds of "
+            "chips and 30 epochs or more. It is made for tiles of the size of its chips."
         ),
         default=AUTO,
         choices=(AUTO, *MODEL_TYPES),

@@ -8,11 +8,13 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+from safetensors.torch import save
 
 from imagerydl.errors import CancelledError, ParameterError, RuntimeMissingError
 from imagerydl.events import Reporter
 from imagerydl.jobs import make_job, run_job
 from imagerydl.models.architectures import registry
+from imagerydl.models.architectures.encoders import build_encoder
 from imagerydl.models.definition import OWN_CONFIGURATION, load_definition
 from imagerydl.models.runtimes.detection_opening import detection_runtime, open_detection_model
 from imagerydl.training.queries import check_tile, fit_queries
@@ -147,6 +149,25 @@ class TestTraining:
         assert any("going on after its last finished epoch" in text for text in listener.texts())
         last, unbroken = listener.metrics()[-1], heard.metrics()[-1]
         assert last["valid_loss"] == unbroken["valid_loss"]
+
+    def test_weights_of_a_backbone_come_from_a_local_file_and_learn_slowly(
+        self, trained, listener, tmp_path, monkeypatch
+    ):
+        from imagerydl.models.architectures import rtdetr
+
+        built = []
+        slow = rtdetr.QueryDetector.slow_parameters
+        monkeypatch.setattr(
+            rtdetr.QueryDetector, "slow_parameters", lambda self: built.append(self) or slow(self)
+        )
+        weights = tmp_path / "resnet18.safetensors"
+        encoder = build_encoder("resnet18", 3)
+        weights.write_bytes(save({name: value.contiguous() for name, value in encoder.state_dict().items()}))
+        values = {**trained[1], "OUT_FOLDER": str(tmp_path / "net"), "MAX_EPOCHS": 1}
+        result = train(values, listener, BACKBONE_MODEL="RESNET18", BACKBONE_WEIGHTS=str(weights))
+        assert any("weights of resnet18 come from resnet18.safetensors" in text for text in listener.texts())
+        assert built[0].encoder_rate == built[0].trained_encoder_rate < 1
+        assert load_definition(result["OUT_MODEL_DEFINITION"]).model_parameters["backbone"] == "resnet18"
 
     def test_chips_larger_than_those_it_was_trained_on_are_refused(
         self, trained, listener, tmp_path, make_squares, export_squares
