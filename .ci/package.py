@@ -19,6 +19,7 @@ NAME = "imagerydl"
 REQUIRED = (
     *("metadata.txt", "__init__.py", "LICENSE"),
     *("engine/requirements.txt", "engine/requirements-keras.txt", "engine/requirements-tensorflow.txt"),
+    "engine/requirements-transformers.txt",
 )
 #: File name extensions the plugin repository refuses or warns about.
 REFUSED = (".pyc", ".so", ".dll", ".exe", ".sh", ".bat", ".cmd", ".ps1")

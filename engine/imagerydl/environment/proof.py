@@ -40,6 +40,8 @@ PACKAGES = (
     "keras",
     "h5py",
     "openvino",
+    "transformers",
+    "scipy",
 )
 
 #: Side of the matrices multiplied.
@@ -86,6 +88,7 @@ class Proof:
         # Extras of "Set up runtime": nothing is missing where they are not there.
         checks += [("Keras", run_keras)] if find_spec("keras") else []
         checks += [("OpenVINO", run_openvino)] if find_spec("openvino") else []
+        checks += [("transformers", run_transformers)] if find_spec("transformers") else []
         for number, (title, check) in enumerate(checks):
             self._reporter.progress("Checking the runtime", number, len(checks), "checks", note=title)
             try:
@@ -255,6 +258,28 @@ def run_openvino() -> str:
     if not np.array_equal(compiled({0: picture})[0], picture * 9):
         raise RuntimeError("a convolution gave a wrong result")
     return f"executed by {', '.join(compiled.get_property('EXECUTION_DEVICES'))}, correct"
+
+
+def run_transformers() -> str:
+    """Ask a small RT-DETR what it sees, and for its loss, which needs scipy.
+
+    Raises:
+        RuntimeError: If it gives something else than it should.
+    """
+    import torch
+
+    from ..models.architectures.registry import build_network, describe_network
+
+    levels = {"tile": [32, 32], "shrink": 1, "strides": [8, 16, 32], "sizes": [8, 16, 24], "queries": 5}
+    network = build_network("RTDETR", {**describe_network("RTDETR", "NONE", 0.0), **levels}, 1, 2).eval()
+    picture = torch.arange(32.0 * 32).reshape(1, 1, 32, 32) % 11
+    known = {"boxes": torch.tensor([[8.0, 8, 24, 24]]), "labels": torch.tensor([1])}
+    with torch.no_grad():
+        logits, boxes = network.answers(picture)
+        loss = sum(network.losses(picture, [known]).values())
+    if logits.shape != (1, 5, 2) or boxes.shape != (1, 5, 4) or not torch.isfinite(loss):
+        raise RuntimeError("an RT-DETR gave a wrong result")
+    return "an RT-DETR runs, correct"
 
 
 def executed_by(profile: Path) -> str:

@@ -14,8 +14,8 @@ FILE = Path(__file__).resolve().parents[2] / "requirements.txt"
 
 CPU, CUDA = "CPU", "CUDA"
 
-#: What can be installed beside, for models of other frameworks; each has a file of pinned packages.
-EXTRAS = ("KERAS", "TENSORFLOW")
+#: What can be installed beside, for models of other libraries; each has a file of pinned packages.
+EXTRAS = ("KERAS", "TENSORFLOW", "TRANSFORMERS")
 
 _NAME = re.compile(r"^([\w-]+)==", re.MULTILINE)
 _MATCHED_PAIR = re.compile(r"^(torch|torchvision)==(\S+)$", re.MULTILINE)

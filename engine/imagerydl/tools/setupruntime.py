@@ -61,14 +61,14 @@ _PARAMS = (
     Param(
         "EXTRAS",
         Kind.CHOICE,
-        "Models of other frameworks",
+        "Models of other libraries",
         (
             "What to install beside: KERAS for Keras models (.h5, .keras), TENSORFLOW for TensorFlow graphs "
-            "(frozen .pb, SavedModel), or ALL. PyTorch and ONNX models need none. What an environment "
-            "has of them already stays."
+            "(frozen .pb, SavedModel), TRANSFORMERS to train RTDETR, or ALL. PyTorch and ONNX models need "
+            "none. What an environment has of them already stays."
         ),
         default="NONE",
-        choices=("NONE", "KERAS", "TENSORFLOW", "ALL"),
+        choices=("NONE", "KERAS", "TENSORFLOW", "TRANSFORMERS", "ALL"),
     ),
     Param(
         "WHEEL_FOLDER",
@@ -137,6 +137,7 @@ TOOL = Tool(
         "gpu",
         "keras",
         "tensorflow",
+        "transformers",
     ),
     needs_runtime=False,
 )

@@ -67,7 +67,10 @@ _MAIN = (
             "dates, FCOS, MASKRCNN for outlines, FEATURE_CLASSIFIER for whole chips. Pixels: UNET, "
             "UNETPLUSPLUS, DEEPLAB, PSPNET, FPN, SEGFORMER; of two dates (Classified_Tiles with images2): "
             "CHANGEDETECTOR, a U-Net over the bands of both. "
-            "Objects: FCOS, RETINANET, SSD (the quickest), FASTERRCNN, MASKRCNN (outlines)."
+            "Objects: FCOS, RETINANET, SSD (the quickest), FASTERRCNN, MASKRCNN (outlines), RTDETR (a "
+            "transformer; needs Set up runtime with EXTRAS TRANSFORMERS). From random weights and "
+            "few chips RTDETR stays behind FCOS and takes two to three times as long: give it hundreds of "
+            "chips and 30 epochs or more. It is made for tiles of the size of its chips."
         ),
         default=AUTO,
         choices=(AUTO, *MODEL_TYPES),
@@ -155,8 +158,8 @@ _ADVANCED = (
         "Learning rate",
         (
             "Highest learning rate of the one-cycle schedule. Empty or 0: for pixels found by a short "
-            "sweep before training, for objects and whole chips 0.002, or 0.0005 with a backbone. 0.002 "
-            "suits the plain U-Net."
+            "sweep before training, for objects and whole chips 0.002 (RTDETR: 0.001), or 0.0005 with a "
+            "backbone. 0.002 suits the plain U-Net."
         ),
         optional=True,
         minimum=0,
@@ -225,7 +228,10 @@ _ADVANCED = (
         "CHIP_SIZE",
         Kind.INTEGER,
         "Chip size",
-        ("Side, in pixels, of the squares cut at random out of the chips for training. Empty: whole chips."),
+        (
+            "Side, in pixels, of the squares cut at random from the chips for training. Empty: whole chips; "
+            "RTDETR takes no others."
+        ),
         optional=True,
         minimum=16,
         advanced=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable, Sequence
+from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -43,10 +44,15 @@ _SMOOTHING = 0.8
 _FRESH, _WITH_BACKBONE = 2e-3, 5e-4
 
 
-def rate_without_sweep(settings: TrainingSettings) -> float:
-    """A learning rate that suits the network, for losses a sweep says little about."""
+def rate_without_sweep(settings: TrainingSettings, own: Optional[float] = None) -> float:
+    """A learning rate that suits the network, for losses a sweep says little about.
+
+    Args:
+        settings: Of the training.
+        own: What the kind of network wants where it begins from nothing; None for the usual.
+    """
     plain = settings.backbone_or_default.upper() == NO_BACKBONE
-    return _FRESH if plain and not settings.pretrained_model else _WITH_BACKBONE
+    return (own or _FRESH) if plain and not settings.pretrained_model else _WITH_BACKBONE
 
 
 def plan_sweep(cost: NetworkCost, batch_size: int, device: Device) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from torch import nn
 
 from ..errors import ModelError
 from ..events import Reporter
+from ..models.architectures.object_detector import ObjectDetector
 from ..models.architectures.registry import build_network, describe_network
 from ..models.architectures.weights import read_weights
 from ..models.definition import load_definition
@@ -58,6 +59,8 @@ def start_network(
         parameters = {**describe_network(settings.model_type, settings.backbone_or_default, 0.0), **more}
         network = build_network(settings.model_type, parameters, bands, classes)
         freeze = fill_encoder(settings, network, parameters, data.collection, reporter)
+        if settings.backbone_weights and isinstance(network, ObjectDetector):
+            network.encoder_rate = network.trained_encoder_rate
         statistics = stated_statistics(data.collection) or _measured(data, train)
         start = StartingPoint(network, parameters, InputRange.of_statistics(statistics), freeze)
     if start.freeze:

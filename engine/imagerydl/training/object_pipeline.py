@@ -9,6 +9,7 @@ import numpy as np
 from torch import nn
 
 from ..events import Reporter
+from ..models.architectures.registry import traits
 from .anchors import fit_levels
 from .augmentation_settings import default_object_augmentation
 from .batches import ChipBatches
@@ -26,6 +27,7 @@ from .object_evaluation import evaluate_objects, object_samples
 from .object_saving import TrainedDetector, write_detector
 from .object_task import ObjectTask
 from .optimisation import Optimisation
+from .queries import check_tile, fit_queries
 from .resume import WorkFolder
 from .running import (
     READING,
@@ -75,7 +77,7 @@ class ObjectFit(Fit):
         self, cost: NetworkCost, batch_size: int, reporter: Reporter, span: tuple[float, float]
     ) -> float:
         """One that suits the network: a sweep says little about losses that start with "nothing here"."""
-        return rate_without_sweep(self.settings)
+        return rate_without_sweep(self.settings, self.network.learning_rate)
 
 
 def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
@@ -91,6 +93,7 @@ def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
     data = load_objects(collection, ignored, with_masks, chip_memory(), reporter, READING)
     chips, kept = split(len(data), settings.validation_fraction, settings.seed)
     start = start_network(settings, data, chips, _fitted(settings, data, chips), reporter)
+    check_tile(start.network.tile_size, data.shape[1:])
     job = ObjectFit(
         settings=settings,
         data=data,
@@ -111,8 +114,9 @@ def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
 
 
 def _fitted(settings: TrainingSettings, data: ObjectData, chips: np.ndarray) -> dict[str, Any]:
-    """Levels and anchors for the objects of the training chips."""
-    return fit_levels(
+    """Levels, and anchors or queries, for the objects of the training chips."""
+    fitted = fit_queries if traits(settings.model_type).has_queries else fit_levels
+    return fitted(
         [data.boxes[int(index)] for index in chips],
         [data.labels[int(index)] for index in chips],
         settings.loss,

@@ -65,6 +65,7 @@ def _said(model: TrainedDetector) -> Said:
         "InstanceDetection" if traits(model.settings.model_type).gives_masks else "ObjectDetection",
         model.describe(),
         {
+            "SupportsVariableTileSize": model.start.network.tile_size is None,
             "Threshold": threshold,
             "average_precision_score": {name: rounded(value) for name, value in zip(names, scores.ap50)},
             "mean_average_precision": {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import torch
@@ -20,7 +20,7 @@ _EPOCH_THRESHOLD = 0.5
 
 
 class ObjectTask(TrainingTask):
-    """Trains a :class:`~imagerydl.models.architectures.detection.Detector`.
+    """Trains an :class:`~imagerydl.models.architectures.object_detector.ObjectDetector`.
 
     Args:
         network: The detector.
@@ -83,6 +83,10 @@ class ObjectTask(TrainingTask):
             "valid_map": self.scores.map,
         }
         self.log_dict(self.measures, logger=False, batch_size=self.tally.chips)
+
+    def slow_parameters(self) -> Mapping[nn.Parameter, float]:
+        """Those the detector names."""
+        return self.network.slow_parameters()
 
     def class_measures(self, names: Sequence[str]) -> dict[str, float]:
         """Average precision of each class, by its name in the log."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -39,14 +40,15 @@ class OneCycle(torch.optim.lr_scheduler.OneCycleLR):
     goes from a part of the peak in a straight line to 0.
 
     Args:
-        optimiser: Whose rate follows it.
+        optimiser: Whose rates follow it, each up to the one it is given with.
         plan: Rate and steps.
     """
 
     def __init__(self, optimiser: torch.optim.Optimizer, plan: Optimisation) -> None:
         self._plan = plan
+        peaks = [group["lr"] for group in optimiser.param_groups]
         # One step more than there are: the scheduler moves on after the last one, too.
-        super().__init__(optimiser, max_lr=plan.learning_rate, total_steps=plan.steps + 1, pct_start=WARM_UP)
+        super().__init__(optimiser, max_lr=peaks, total_steps=plan.steps + 1, pct_start=WARM_UP)
 
     def get_lr(self) -> list[float]:
         """The rate of each parameter group at the step to come."""
@@ -54,7 +56,7 @@ class OneCycle(torch.optim.lr_scheduler.OneCycleLR):
         if plan.plain_from is None or step < plan.plain_from:
             return super().get_lr()
         left = (plan.steps - step) / (plan.steps - plan.plain_from)
-        return [PLAIN_RATE * plan.learning_rate * max(left, 0.0)] * len(self.optimizer.param_groups)
+        return [PLAIN_RATE * group["max_lr"] * max(left, 0.0) for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
         """Where it stands; the plan is made anew."""
@@ -80,9 +82,23 @@ class Tally:
             self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
 
 
-def optimisers(network: nn.Module, plan: Optimisation) -> dict[str, Any]:
-    """AdamW with the learning rate of :class:`OneCycle`, step by step, as Lightning wants them."""
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=plan.weight_decay)
+def optimisers(
+    network: nn.Module, plan: Optimisation, slow: Optional[Mapping[nn.Parameter, float]] = None
+) -> dict[str, Any]:
+    """AdamW with the learning rate of :class:`OneCycle`, step by step, as Lightning wants them.
+
+    Args:
+        network: What is trained.
+        plan: Rate and steps.
+        slow: Parameters that learn at a share of the rate, and that share.
+    """
+    by_share: dict[float, list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            by_share.setdefault((slow or {}).get(parameter, 1.0), []).append(parameter)
+    groups = [
+        {"params": parameters, "lr": share * plan.learning_rate} for share, parameters in by_share.items()
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)
     schedule = {"scheduler": OneCycle(optimiser, plan), "interval": "step"}
     return {"optimizer": optimiser, "lr_scheduler": schedule}

@@ -193,6 +193,11 @@ class TrainingSettings:
                 f"The argument {strange[0]} means nothing to {model_type}.",
                 f"Its arguments are {', '.join(known)}.",
             )
+        if self.chip_size and traits(model_type).has_queries:
+            raise ParameterError(
+                f"CHIP_SIZE is {self.chip_size}, and {model_type} is made for images of one size.",
+                "Leave CHIP_SIZE empty, and export chips of the size that is wanted.",
+            )
         if self.monitor not in _MONITORED[task]:
             raise ParameterError(
                 f"MONITOR is {self.monitor}, which is not measured for {model_type}.",

@@ -11,6 +11,7 @@ from ..errors import ParameterError
 from ..events import Reporter
 from ..models.architectures.registry import CHIPS, MODEL_TYPES, OBJECTS, PIXELS, traits
 from ..models.definition import load_definition
+from ..models.runtimes.opening import missing_packages
 from ..outputs import ensure_free
 from .settings import AUTO, TrainingSettings
 
@@ -37,6 +38,8 @@ def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
         ParameterError: Where the network asked for does not fit the chips, with those that do.
     """
     ensure_free(settings.out_folder, settings.overwrite)
+    if settings.model_type != AUTO:
+        check_packages(settings.model_type)
     exported = read_exported_folder(settings.folders[0])
     metadata_format = exported.metadata_format
     if settings.model_type == AUTO:
@@ -45,8 +48,20 @@ def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
         dates = " of two dates" if traits(settings.model_type).takes_two_dates else ""
         reporter.message(f"The chips are {metadata_format}{dates}: training a {settings.model_type}.")
     check_fit(settings.model_type, metadata_format)
+    check_packages(settings.model_type)
     module = _PIPELINES[traits(settings.model_type).task]
     return import_module(f".{module}", __package__).train(settings, reporter)
+
+
+def check_packages(model_type: str) -> None:
+    """Refuse a model type whose libraries are not installed, before a chip is read.
+
+    Raises:
+        RuntimeMissingError: Naming them, and what installs them.
+    """
+    missing = traits(model_type).missing_packages
+    if missing:
+        raise missing_packages(model_type, missing)
 
 
 def _chosen(settings: TrainingSettings, metadata_format: str, has_two_dates: bool) -> str:

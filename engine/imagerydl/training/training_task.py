@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -70,4 +70,8 @@ class TrainingTask(LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW with the learning rate of one cycle, step by step."""
-        return optimisers(self, self.optimisation)
+        return optimisers(self, self.optimisation, self.slow_parameters())
+
+    def slow_parameters(self) -> Mapping[nn.Parameter, float]:
+        """Parameters that learn at a share of the learning rate, and that share."""
+        return {}

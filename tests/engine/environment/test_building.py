@@ -185,8 +185,10 @@ def test_extras_are_added_one_after_another_and_stay(uv, said, folder, monkeypat
     assert set_up(REINSTALL=True) == ("KERAS", "TENSORFLOW")
     assert "with KERAS and TENSORFLOW" in said.text()
     built = len(uv.calls("venv"))
-    assert set_up(EXTRAS="ALL") == set_up() == ("KERAS", "TENSORFLOW")
+    assert set_up(EXTRAS="KERAS") == set_up() == ("KERAS", "TENSORFLOW")
     assert len(uv.calls("venv")) == built  # up to date
+    assert set_up(EXTRAS="ALL") == set_up() == ("KERAS", "TENSORFLOW", "TRANSFORMERS")
+    assert "transformers==" in recorded_requirements(folder)
 
 
 def test_missing_wheels_of_an_extra_are_named_with_their_list(uv, said, folder, tmp_path):

@@ -17,6 +17,7 @@ from imagerydl.environment.proof import (
     run_keras,
     run_onnx,
     run_openvino,
+    run_transformers,
 )
 from imagerydl.errors import ParameterError, RuntimeMissingError
 from imagerydl.events import Reporter
@@ -91,12 +92,20 @@ def test_extras_are_proved_where_they_are_installed(package, check):
     assert re.fullmatch("executed by (torch|CPU), correct", check())
 
 
+def test_an_rt_detr_is_proved_where_transformers_is_installed():
+    for package in ("transformers", "scipy"):
+        pytest.importorskip(package, reason=f"{package} is an extra of the runtime: make test-frameworks")
+    assert run_transformers() == "an RT-DETR runs, correct"
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_extras_are_missed_by_nobody(monkeypatch, there):
     monkeypatch.setattr(proof, "find_spec", lambda name: object() if there else None)
     monkeypatch.setattr(proof, "run_keras", lambda: "toy")
     monkeypatch.setattr(proof, "run_openvino", lambda: "toy")
+    monkeypatch.setattr(proof, "run_transformers", lambda: "toy")
     checked = Proof(Device("cpu"), Reporter())
     checked.run()
     assert checked.failures == []
-    assert ("Keras: toy" in checked.lines) == ("OpenVINO: toy" in checked.lines) == there
+    for title in ("Keras", "OpenVINO", "transformers"):
+        assert (f"{title}: toy" in checked.lines) == there

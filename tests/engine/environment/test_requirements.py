@@ -42,22 +42,28 @@ def test_extras_come_beside_what_every_environment_has():
     assert requirements_for("CPU", ()) == plain
     both = requirements_for("CUDA", EXTRAS)
     assert both.startswith(requirements_for("CUDA"))
-    assert {"keras", "h5py", "openvino"} == names(both) - names(requirements_for("CUDA"))
+    extra = {"keras", "h5py", "openvino", "transformers", "scipy"}
+    assert extra == names(both) - names(requirements_for("CUDA"))
     assert names(requirements_for("CPU", ["KERAS"])) - names(plain) == {"keras", "h5py"}
-    assert not names(plain) & {"keras", "h5py", "openvino", "tensorflow"}
+    assert not names(plain) & {*extra, "tensorflow"}
 
 
 def test_the_extra_that_brings_a_missing_package_is_known():
     assert extra_for(["h5py"]) == extra_for(["keras", "h5py"]) == extra_for(["torch", "keras"]) == "KERAS"
     assert extra_for(["openvino"]) == "TENSORFLOW"
+    assert extra_for(["scipy"]) == extra_for(["transformers", "scipy"]) == "TRANSFORMERS"
     assert extra_for(["torch"]) is extra_for(["onnxruntime", "safetensors"]) is None
 
 
 def test_every_package_of_the_runtimes_belongs_to_an_extra_or_to_every_environment():
+    from imagerydl.models.architectures.registry import MODEL_TYPES, traits
     from imagerydl.models.runtimes import keras, tensorflow
 
     assert set(keras.PACKAGES.values()) <= names(requirements_for("CPU", ["KERAS"]))
     assert set(tensorflow.PACKAGES.values()) <= names(requirements_for("CPU", ["TENSORFLOW"]))
+    for model_type in MODEL_TYPES:
+        wanted = set(traits(model_type).packages.values())
+        assert wanted <= names(requirements_for("CPU", ["TRANSFORMERS"]))
     for extra in EXTRAS:
         assert extra_file(extra).is_file()
 

@@ -25,6 +25,7 @@ from torchvision.ops import MultiScaleRoIAlign
 from ...errors import ModelError
 from .backbones import NONE, encoder_name, forbid_downloads
 from .encoders import build_encoder
+from .object_detector import MOST_BOXES, NMS_OVERLAP, THRESHOLD, ObjectDetector
 from .pyramid import Fitting, Pyramid
 
 #: Channels of the pyramid and the heads; a quarter of torchvision's.
@@ -36,16 +37,7 @@ _HIDDEN = 256
 #: Detectors whose class 0 is "nothing": their classes count from 1.
 _WITH_BACKGROUND = ("SSD", "FASTERRCNN", "MASKRCNN")
 
-#: Score from which on a box counts, unless a model is opened with another threshold.
-THRESHOLD = 0.5
-
-#: Overlap (IoU) from which on the weaker of two boxes of a class goes.
-NMS_OVERLAP = 0.5
-
-#: Boxes a tile may hold. torchvision keeps 100, which a car park exceeds.
-MOST_BOXES = 500
-
-#: The same where each has a mask as large as the tile.
+#: :data:`MOST_BOXES` where each has a mask as large as the tile.
 MOST_OUTLINES = 200
 
 
@@ -84,7 +76,7 @@ def build(model_type: str, parameters: Mapping[str, Any], bands: int, outputs: i
     return detector.train()
 
 
-class Detector(nn.Module):
+class Detector(ObjectDetector):
     """A detector of torchvision with classes that count from 0.
 
     Args:

@@ -2,15 +2,17 @@
 
 A module named here has ``describe(model_type, backbone, dropout) -> ModelParameters`` and
 ``build(model_type, parameters, bands, outputs) -> network``; a network has ``encoder``. One that
-classifies pixels or chips has ``HEAD`` too, the name of its last layer. Networks take images of any size.
+classifies pixels or chips has ``HEAD`` too, the name of its last layer; one that finds objects is an
+:class:`.object_detector.ObjectDetector`. Networks take images of any size unless they say so.
 Standard library only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ModelError, ParameterError
@@ -38,6 +40,9 @@ class ModelTraits:
         gives_masks: Whether it learns outlines of objects.
         backbone: Taken where none is named.
         takes_two_dates: Whether its input is the bands of two dates, those of the first before the others.
+        has_queries: Whether it answers queries, each one box, in place of judging anchors. It is then made
+            for images of one size.
+        packages: Modules it imports that not every environment has, each with the name to install it by.
     """
 
     task: str
@@ -46,7 +51,17 @@ class ModelTraits:
     gives_masks: bool = False
     backbone: str = NO_BACKBONE
     takes_two_dates: bool = False
+    has_queries: bool = False
+    packages: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def missing_packages(self) -> list[str]:
+        """Names to install by of those :attr:`packages` that this Python does not have."""
+        return [package for module, package in self.packages.items() if find_spec(module) is None]
+
+
+#: transformers matches queries and objects with scipy.
+_TRANSFORMERS = {"transformers": "transformers", "scipy": "scipy"}
 
 _TRAITS: Mapping[str, ModelTraits] = {
     "UNET": ModelTraits(PIXELS, "segmentation", "unet"),
@@ -61,6 +76,7 @@ _TRAITS: Mapping[str, ModelTraits] = {
     "SSD": ModelTraits(OBJECTS, "detection", "detection"),
     "FASTERRCNN": ModelTraits(OBJECTS, "detection", "detection"),
     "MASKRCNN": ModelTraits(OBJECTS, "detection", "detection", gives_masks=True),
+    "RTDETR": ModelTraits(OBJECTS, "rtdetr", "rtdetr", has_queries=True, packages=_TRANSFORMERS),
     "FEATURE_CLASSIFIER": ModelTraits(CHIPS, "chip_classifier", "chip_classifier"),
 }
 

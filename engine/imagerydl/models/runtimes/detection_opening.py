@@ -7,16 +7,18 @@ A runtime is a module beside this one like those of :mod:`.opening`; its ``open_
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Optional
 
 from ...errors import ModelDefinitionError
 from ...events import Reporter
+from ..architectures.registry import MODEL_TYPES, traits
 from ..arguments import ModelArgument
 from ..definition import ModelDefinition
 from ..raster_functions.builtin import check_builtin, is_written_by_arcgis_learn
 from ..trust import ForeignCode
 from .detection import DetectionModel
-from .opening import ready_runtime, run_options
+from .opening import missing_packages, ready_runtime, run_options
 
 #: What definitions call models that find objects.
 DETECTOR_TYPES = ("ObjectDetection", "InstanceDetection")
@@ -67,11 +69,27 @@ def detection_code(definition: ModelDefinition) -> Optional[ForeignCode]:
     return ready_runtime(detection_runtime(definition), definition.name).foreign_code(definition)
 
 
+def _own_runtime(definition: ModelDefinition) -> str:
+    """PyTorch; the ONNX form, which gives the same, where a library of the network is not installed.
+
+    Raises:
+        RuntimeMissingError: Where there is no such form either.
+    """
+    model_type = definition.model_name.upper()
+    missing = traits(model_type).missing_packages if model_type in MODEL_TYPES else []
+    if not missing:
+        return "own_detection"
+    if definition.onnx_file is not None and find_spec("onnxruntime"):
+        return "onnx_detection"
+    raise missing_packages(definition.name, missing)
+
+
 def detection_runtime(definition: ModelDefinition) -> str:
     """The module that takes a detector: by who made it, its inference function, its file.
 
     Raises:
         ModelDefinitionError: If none does.
+        RuntimeMissingError: If a library of its network is missing.
     """
     function = definition.inference_function
     if definition.is_arcgis_learn and (not function or is_written_by_arcgis_learn(function)):
@@ -79,7 +97,7 @@ def detection_runtime(definition: ModelDefinition) -> str:
     if function:
         return "raster_function_detection"
     if definition.is_own:
-        return "own_detection"
+        return _own_runtime(definition)
     check_builtin(definition)
     if definition.onnx_file is not None:
         return "onnx_detection"

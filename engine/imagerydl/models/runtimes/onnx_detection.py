@@ -53,7 +53,8 @@ class OnnxDetectionModel(DetectionModel):
         self._network = network = OnnxNetwork(definition, options, grid=_GRID)
         self.device = network.device
         self.tile_size = network.tile if network.is_bound else None
-        self.input = replace(network.input, blank=_GREY)
+        # What was trained here sees outside a picture what its network in PyTorch sees there.
+        self.input = network.input if definition.is_own else replace(network.input, blank=_GREY)
         self._output = self._find_output(definition, options)
         self.classes = listed_classes(definition, self._output.classes, network.name)
 

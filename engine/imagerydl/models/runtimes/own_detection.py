@@ -32,6 +32,7 @@ def open_detection_model(definition: ModelDefinition, options: RunOptions) -> De
 def model_arguments(definition: ModelDefinition, consent: bool) -> tuple[ModelArgument, ...]:
     """What can be asked of it."""
     threshold = float(definition.model_parameters.get("threshold", _THRESHOLD))
+    overlap = float(definition.model_parameters.get("nms_overlap", _OVERLAP))
     arguments = (
         ModelArgument(
             "threshold",
@@ -45,7 +46,7 @@ def model_arguments(definition: ModelDefinition, consent: bool) -> tuple[ModelAr
         ModelArgument(
             "nms_overlap",
             NUMBER,
-            f"{_OVERLAP:g}",
+            f"{overlap:g}",
             "Overlap",
             "Overlap (IoU) from which on the weaker one of two objects of a class goes.",
             minimum=0,
@@ -83,6 +84,7 @@ class OwnDetectionModel(DetectionModel):
         self.input = ModelInput(definition.normalisation)
         self._runner = OwnNetwork(definition, options, len(self.classes))
         self._runner.network.set_limits(float(values["threshold"]), float(values["nms_overlap"]))
+        self.tile_size = self._runner.network.tile_size
         self._gives_boxes = values.get("return_bboxes", "true").lower() == "true"
         self.device, self.description = self._runner.device, self._runner.description
 
