@@ -1,90 +1,40 @@
 """Which runtime runs a detector here.
 
-A runtime is a module beside this one like those of :mod:`.opening`; its ``open_detection_model`` gives a
-:class:`.detection.DetectionModel`.
+The ``open_detection_model`` of such a runtime gives a :class:`.detection.DetectionModel`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Optional
 
-from ...errors import ModelDefinitionError
-from ...events import Reporter
-from ..arguments import ModelArgument
 from ..definition import ModelDefinition
-from ..raster_functions.builtin import check_builtin, is_written_by_arcgis_learn
-from ..trust import ForeignCode
 from .detection import DetectionModel
-from .opening import ready_runtime, run_options
+from .devices import Device
+from .opener import Opener
 
 #: What definitions call models that find objects.
 DETECTOR_TYPES = ("ObjectDetection", "InstanceDetection")
 
 
-def open_detection_model(
-    definition: ModelDefinition,
-    device: str = "AUTO",
-    threads: Optional[int] = None,
-    *,
-    arguments: Optional[Mapping[str, str]] = None,
-    consent: bool = False,
-    reporter: Optional[Reporter] = None,
-) -> DetectionModel:
-    """Open a detector with the runtime for it.
-
-    Args:
-        definition: The model.
-        device: ``AUTO``, ``CPU``, ``CUDA`` or ``CUDA:n``.
-        threads: CPU threads; None for all.
-        arguments: ``MODEL_ARGUMENTS`` as given.
-        consent: Whether the user agrees to run code that comes with the model.
-        reporter: Hears what the model has to say; nobody where None.
-
-    Raises:
-        ParameterError: If the device is not there, or an argument of the model has no usable value.
-        ModelDefinitionError: If no runtime here takes this kind of model.
-        RuntimeMissingError: If a library it needs is missing.
-        TrustError: If it holds code nobody has agreed to.
-        ModelError: If the model does not load.
-    """
-    options = run_options(device, threads, "FLOAT32", arguments, consent, reporter)
-    runtime = ready_runtime(detection_runtime(definition), definition.name)
-    return runtime.open_detection_model(definition, options)
-
-
-def detection_arguments(definition: ModelDefinition, consent: bool = False) -> tuple[ModelArgument, ...]:
-    """The arguments a detector declares beside those that every one has.
-
-    Raises:
-        As :func:`open_detection_model`.
-    """
-    return ready_runtime(detection_runtime(definition), definition.name).model_arguments(definition, consent)
-
-
-def detection_code(definition: ModelDefinition) -> Optional[ForeignCode]:
-    """What runs code when the detector is opened; None where nothing does."""
-    return ready_runtime(detection_runtime(definition), definition.name).foreign_code(definition)
-
-
-def detection_runtime(definition: ModelDefinition) -> str:
-    """The module that takes a detector: by who made it, its inference function, its file.
-
-    Raises:
-        ModelDefinitionError: If none does.
-    """
-    function = definition.inference_function
-    if definition.is_arcgis_learn and (not function or is_written_by_arcgis_learn(function)):
-        return "arcgis_learn"
-    if function:
-        return "raster_function_detection"
-    if definition.is_own:
-        return "own_detection"
-    check_builtin(definition)
+def _preferred(
+    definition: ModelDefinition, runtime: Optional[str], device: Device, precision: str
+) -> Optional[str]:
     if definition.onnx_file is not None:
         return "onnx_detection"
-    raise ModelDefinitionError(
-        f"{definition.name} names {definition.model_file.name}, which is no detector that runs here.",
-        "Detectors are ONNX models (.onnx), packages trained here or by arcgis.learn, and Python raster "
-        "functions with vectorize (InferenceFunction). Export the network to ONNX.",
-    )
+    return runtime
+
+
+DETECTORS: Opener[DetectionModel] = Opener(
+    function="open_detection_model",
+    raster_function="raster_function_detection",
+    own="own_detection",
+    by_suffix={
+        ".onnx": "onnx_detection",
+    },
+    refusal="no detector",
+    fix="Detectors are ONNX models (.onnx), packages trained here or by arcgis.learn, and Python raster "
+    "functions with vectorize (InferenceFunction). Export the network to ONNX.",
+    preferred=_preferred,
+)
+
+open_detection_model = DETECTORS.open
