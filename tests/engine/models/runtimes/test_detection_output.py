@@ -12,7 +12,8 @@ from imagerydl.models.definition import parse_definition
 from imagerydl.models.runtimes.box_suppression import class_nms
 from imagerydl.models.runtimes.chip_opening import CHIP_CLASSIFIERS
 from imagerydl.models.runtimes.detection_opening import DETECTORS
-from imagerydl.models.runtimes.detection_output import Limits, RawOutput, find_detection_output
+from imagerydl.models.runtimes.detection_limits import Limits
+from imagerydl.models.runtimes.detection_output import RawOutput, find_detection_output
 
 TILE = (64, 96)
 CELLS = sum((64 // s) * (96 // s) for s in (8, 16, 32))
