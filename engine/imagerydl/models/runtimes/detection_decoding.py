@@ -56,7 +56,7 @@ def corners(boxes: np.ndarray) -> np.ndarray:
 
 
 def detections_of(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray) -> Detections:
-    """Detections in the types that they have, from corners ``[n, 4]``, confidences and positions of classes."""
+    """Detections in their own types, from corners ``[n, 4]``, confidences and positions of classes."""
     return Detections(
         boxes.astype(np.float32),
         np.clip(scores, 0, 1).astype(np.float32),

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from typing import Optional
 
+from ...errors import ModelDefinitionError
 from ..definition import ModelDefinition
 from .detection import DetectionModel
 from .devices import Device
-from .opener import Opener
+from .opener import FOLDER, Opener
 
 #: What definitions call models that find objects.
 DETECTOR_TYPES = ("ObjectDetection", "InstanceDetection")
+
+_KERAS = (".h5", ".hdf5", ".keras")
 
 
 def _preferred(
@@ -21,6 +24,13 @@ def _preferred(
 ) -> Optional[str]:
     if definition.onnx_file is not None:
         return "onnx_detection"
+    if runtime is None and definition.model_file.suffix.lower() in _KERAS:
+        raise ModelDefinitionError(
+            f"{definition.name} names {definition.model_file.name}. What Keras detectors give (codes "
+            "of boxes, on anchors of their own) is up to the class that made them, which is not in the file.",
+            "Where its library is installed, export the model with its decoding: as a SavedModel with "
+            "detection_boxes, detection_scores, detection_classes and num_detections, or to ONNX.",
+        )
     return runtime
 
 
@@ -30,10 +40,17 @@ DETECTORS: Opener[DetectionModel] = Opener(
     own="own_detection",
     by_suffix={
         ".onnx": "onnx_detection",
+        ".pt": "torch_detection",
+        ".pth": "torch_detection",
+        ".pt2": "torch_detection",
+        ".safetensors": "torch_detection",
+        ".pb": "tensorflow_detection",
+        FOLDER: "tensorflow_detection",
     },
     refusal="no detector",
-    fix="Detectors are ONNX models (.onnx), packages trained here or by arcgis.learn, and Python raster "
-    "functions with vectorize (InferenceFunction). Export the network to ONNX.",
+    fix="Detectors are ONNX models (.onnx), PyTorch files (.pt, .pth, .pt2, .safetensors), TensorFlow graphs "
+    "(.pb, SavedModel), packages trained here or by arcgis.learn, and Python raster functions with vectorize "
+    "(InferenceFunction). Export the network to ONNX.",
     preferred=_preferred,
 )
 

@@ -30,6 +30,9 @@ from .detection_decoding import (
 )
 from .detection_limits import Limits
 
+#: Raw value where there is no picture: the grey that YOLOs are trained to take for nothing.
+GREY = 114.0
+
 #: Most candidates of a tile that suppression looks at, the surest ones.
 _MOST_CANDIDATES = 5_000
 

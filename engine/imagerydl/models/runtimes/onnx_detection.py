@@ -13,8 +13,9 @@ from ..definition import ModelDefinition
 from ..trust import ForeignCode
 from .detection import DetectionModel, Detections
 from .detection_limits import limits_of
-from .detection_output import DetectionOutput, RawOutput, find_detection_output
-from .onnx_network import OnnxNetwork, listed_classes
+from .detection_output import GREY, DetectionOutput, RawOutput, find_detection_output
+from .listed_classes import listed_classes
+from .onnx_network import OnnxNetwork
 from .options import RunOptions
 from .protocol import Position
 
@@ -25,9 +26,6 @@ _OVERLAP = 0.45
 
 #: Sides of tiles of a network that takes any: what the coarsest grid divides.
 _GRID = 32
-
-#: What stands where there is no picture: the grey that YOLOs are trained to take for nothing.
-_GREY = 114.0
 
 
 def open_detection_model(definition: ModelDefinition, options: RunOptions) -> DetectionModel:
@@ -53,7 +51,7 @@ class OnnxDetectionModel(DetectionModel):
         self._network = network = OnnxNetwork(definition, options, grid=_GRID)
         self.device = network.device
         self.tile_size = network.tile if network.is_bound else None
-        self.input = replace(network.input, blank=_GREY)
+        self.input = replace(network.input, blank=GREY)
         self._output = self._find_output(definition, options)
         self.classes = listed_classes(definition, self._output.classes, network.name)
 

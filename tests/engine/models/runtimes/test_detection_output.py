@@ -11,8 +11,8 @@ from imagerydl.errors import ModelDefinitionError, ModelError
 from imagerydl.models.definition import parse_definition
 from imagerydl.models.runtimes.box_suppression import class_nms
 from imagerydl.models.runtimes.chip_opening import CHIP_CLASSIFIERS
-from imagerydl.models.runtimes.detection_opening import DETECTORS
 from imagerydl.models.runtimes.detection_limits import Limits
+from imagerydl.models.runtimes.detection_opening import DETECTORS
 from imagerydl.models.runtimes.detection_output import RawOutput, find_detection_output
 
 TILE = (64, 96)
