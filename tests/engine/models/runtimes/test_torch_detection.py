@@ -20,6 +20,7 @@ from imagerydl.jobs import make_job, run_job  # noqa: E402
 from imagerydl.models.definition import load_definition  # noqa: E402
 from imagerydl.models.runtimes.detection_opening import DETECTORS, open_detection_model  # noqa: E402
 from imagerydl.models.runtimes.torchvision_detectors import class_channels  # noqa: E402
+from imagerydl.models.trust import FILE_VARIABLE  # noqa: E402
 
 #: TorchScript is there for as long as people have files of it.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -68,6 +69,11 @@ class Table(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.rows + 0 * images.mean(dim=[1, 2, 3]).reshape(-1, 1, 1)
+
+
+@pytest.fixture(autouse=True)
+def own_consents(tmp_path, monkeypatch):
+    monkeypatch.setenv(FILE_VARIABLE, str(tmp_path / "trusted.json"))
 
 
 @pytest.fixture
