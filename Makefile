@@ -103,8 +103,8 @@ test-engine: build/runtime-tests.stamp dev
 test-frameworks: build/frameworks.stamp dev ## Keras and TensorFlow models against their own frameworks, RT-DETR; 4 to 8 GB
 	IMAGERYDL_TENSORFLOW="$(CURDIR)/build/tensorflow/bin/python" $(OFFSCREEN) build/frameworks/bin/python \
 		-m pytest -q tests/engine/models/runtimes/test_keras.py tests/engine/models/runtimes/test_tensorflow.py \
-		tests/engine/models/architectures/test_rtdetr.py tests/engine/training/test_rtdetr.py \
-		tests/engine/environment/test_proof.py
+		tests/engine/models/runtimes/test_tensorflow_detection.py tests/engine/models/architectures/test_rtdetr.py \
+		tests/engine/training/test_rtdetr.py tests/engine/environment/test_proof.py
 
 test-qgis: build/qgis-tests.stamp build/runtime.stamp dev
 	$(OFFSCREEN) build/qgis-tests/bin/python -m pytest -q tests/qgis

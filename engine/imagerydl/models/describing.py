@@ -6,16 +6,19 @@ Nothing of the model itself runs unless somebody has agreed to its code.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from ..errors import EngineError, TrustError
 from .arguments import ModelArgument
 from .definition import CheckedDefinition, ModelDefinition, check_definition, find_definition
 from .model_card import ModelCard
 from .trust import PARAMETER, ForeignCode, ensure_trusted, is_trusted
+
+if TYPE_CHECKING:
+    from .runtimes.opener import Opener
 
 #: What the kinds of model do.
 _TASKS = {
@@ -75,15 +78,15 @@ def describe_model(path_or_json: str, consent: bool = False) -> ModelDescription
 
 
 def _described(checked: CheckedDefinition, definition: ModelDefinition, consent: bool) -> ModelDescription:
-    arguments_of, code_of = _runtimes(definition)
+    opener = _opener(definition)
     problems: list[str] = []
     code: Optional[ForeignCode] = None
     arguments: tuple[ModelArgument, ...] = ()
     try:
-        code = code_of(definition)
+        code = opener.foreign_code(definition)
         if code is not None and consent:
             ensure_trusted(code, consent)
-        arguments = arguments_of(definition, consent)
+        arguments = opener.arguments(definition, consent)
     except TrustError:
         pass  # a question for the user and no fault of the model; the card says so
     except EngineError as error:
@@ -92,15 +95,15 @@ def _described(checked: CheckedDefinition, definition: ModelDefinition, consent:
     return ModelDescription(card, arguments, code, definition.image_size, tuple(problems))
 
 
-def _runtimes(definition: ModelDefinition) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """What tells the arguments and the code of a model: every kind of model has runtimes of its own."""
+def _opener(definition: ModelDefinition) -> Opener[Any]:
+    """What opens the model, and tells its arguments and its code."""
     from .runtimes import chip_opening, detection_opening, opening
 
     if definition.model_type in detection_opening.DETECTOR_TYPES:
-        return detection_opening.detection_arguments, detection_opening.detection_code
+        return detection_opening.DETECTORS
     if definition.model_type == chip_opening.CLASSIFIER_TYPE:
-        return chip_opening.chip_arguments, chip_opening.chip_code
-    return opening.declared_arguments, opening.foreign_code
+        return chip_opening.CHIP_CLASSIFIERS
+    return opening.PIXEL_MODELS
 
 
 def _card(

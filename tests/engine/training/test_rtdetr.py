@@ -16,7 +16,7 @@ from imagerydl.jobs import make_job, run_job
 from imagerydl.models.architectures import registry
 from imagerydl.models.architectures.encoders import build_encoder
 from imagerydl.models.definition import OWN_CONFIGURATION, load_definition
-from imagerydl.models.runtimes.detection_opening import detection_runtime, open_detection_model
+from imagerydl.models.runtimes.detection_opening import DETECTORS, open_detection_model
 from imagerydl.training.queries import check_tile, fit_queries
 from imagerydl.training.settings import LossSettings
 
@@ -89,10 +89,10 @@ class TestTraining:
         """Without transformers it takes the place of the network."""
         definition = load_definition(trained[0]["OUT_MODEL_PACKAGE"])
         arguments = {"threshold": "0.02", "nms_overlap": "0.7"}
-        assert detection_runtime(definition) == "onnx_detection"
+        assert DETECTORS.runtime_name(definition) == "onnx_detection"
         onnx = open_detection_model(definition, "CPU", arguments=arguments)
         without_transformers.undo()
-        assert detection_runtime(definition) == "own_detection"
+        assert DETECTORS.runtime_name(definition) == "own_detection"
         own = open_detection_model(definition, "CPU", arguments=arguments)
         assert own.tile_size == onnx.tile_size == (64, 64)
         images = np.stack([image for image, _ in make_squares(3, seed=5)])

@@ -125,7 +125,7 @@ def outlines(masks: np.ndarray) -> np.ndarray:
 
     found = np.empty(len(masks), dtype=object)
     for number, mask in enumerate(masks):
-        parts = [part for part, _ in shapes(mask.astype(np.uint8), mask=mask)]
+        parts = [part for part, _ in shapes(mask.astype(np.uint8), mask=mask)] if mask.any() else []
         polygons = [shapely.geometry.shape(part) for part in parts]
         found[number] = shapely.union_all(polygons) if polygons else shapely.Polygon()
     return found

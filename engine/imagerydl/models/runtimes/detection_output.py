@@ -11,15 +11,27 @@ from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
-import shapely
 
 from ...errors import ModelError
-from .box_suppression import class_nms
 from .detection import Detections, outlines
-from .mask_outlines import prototype_outlines
+from .detection_decoding import (
+    STRIDES,
+    cell_count,
+    corners,
+    detections_of,
+    grid_boxes,
+    shaped,
+    sigmoid,
+    softmax,
+    suppressed,
+    suppressed_with,
+    turned_boxes,
+    with_masks,
+)
+from .detection_limits import Limits
 
-#: Pixels of the tile a cell of each of a YOLO's grids stands for.
-_STRIDES = (8, 16, 32)
+#: Raw value where there is no picture: the grey that YOLOs are trained to take for nothing.
+GREY = 114.0
 
 #: Most candidates of a tile that suppression looks at, the surest ones.
 _MOST_CANDIDATES = 5_000
@@ -45,19 +57,6 @@ class RawOutput:
 
     name: str
     array: np.ndarray
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is reported.
-
-    Attributes:
-        threshold: Least confidence.
-        overlap: Intersection over union above which two objects of a class are one.
-    """
-
-    threshold: float
-    overlap: float
 
 
 #: From the arrays of one tile (without the batch axis), and its (height, width), to what is found in it.
@@ -162,10 +161,10 @@ class _Reader:
         def decode(arrays: Sequence[np.ndarray], limits: Limits, tile: tuple[int, int]) -> Detections:
             numbers = arrays[labels].astype(np.int64) - self._first_label
             kept = (arrays[scores] >= limits.threshold) & (numbers >= 0)
-            found = _detections(arrays[boxes][kept], arrays[scores][kept], numbers[kept])
+            found = detections_of(arrays[boxes][kept], arrays[scores][kept], numbers[kept])
             if masks is None or not len(found):
-                return _suppressed(found, limits)
-            return _suppressed(_shaped(found, outlines(arrays[masks][kept][:, 0] >= 0.5)), limits)
+                return suppressed(found, limits)
+            return suppressed(shaped(found, outlines(arrays[masks][kept][:, 0] >= 0.5)), limits)
 
         return DetectionOutput("torchvision", self._classes, decode, per_tile=True)
 
@@ -186,12 +185,12 @@ class _Reader:
 
         def decode(arrays: Sequence[np.ndarray], limits: Limits, tile: tuple[int, int]) -> Detections:
             values = arrays[logits].astype(np.float64)
-            sure = _softmax(values)[:, :-1] if has_nothing else _sigmoid(values)
+            sure = softmax(values)[:, :-1] if has_nothing else sigmoid(values)
             which = sure.argmax(axis=1)
             scores = sure[np.arange(len(sure)), which]
             kept = scores >= limits.threshold
-            corners = _corners(arrays[boxes][kept] * (*tile[::-1], *tile[::-1]))
-            return _suppressed(_detections(corners, scores[kept], which[kept]), limits)
+            own = corners(arrays[boxes][kept] * (*tile[::-1], *tile[::-1]))
+            return suppressed(detections_of(own, scores[kept], which[kept]), limits)
 
         return DetectionOutput("DETR", channels - has_nothing, decode)
 
@@ -202,17 +201,17 @@ class _Reader:
         width = 6 + (mask_numbers[1] if mask_numbers else 0)
         if array.ndim != 3 or array.shape[2] != width or array.shape[1] > _FINISHED:
             return None
-        if array.shape[1] in (_cells(self._tile), 3 * _cells(self._tile)):
+        if array.shape[1] in (cell_count(self._tile), 3 * cell_count(self._tile)):
             return None
 
         def decode(arrays: Sequence[np.ndarray], limits: Limits, tile: tuple[int, int]) -> Detections:
             rows = arrays[0][arrays[0][:, 4] >= limits.threshold]
-            found = _suppressed_with(
-                _detections(rows[:, :4], rows[:, 4], np.rint(rows[:, 5]).astype(np.int64)),
+            found = suppressed_with(
+                detections_of(rows[:, :4], rows[:, 4], np.rint(rows[:, 5]).astype(np.int64)),
                 rows[:, 6:],
                 limits,
             )
-            return _with_masks(*found, arrays, mask_numbers, tile)
+            return with_masks(*found, arrays, mask_numbers, tile)
 
         return DetectionOutput("a finished list", self._classes, decode)
 
@@ -223,7 +222,7 @@ class _Reader:
             return None
         prototypes = self._prototypes()
         masks = prototypes[1] if prototypes else 0
-        usual = (_cells(self._tile), 3 * _cells(self._tile))
+        usual = (cell_count(self._tile), 3 * cell_count(self._tile))
         is_upright = array.shape[1] > array.shape[2]
         if (array.shape[1] in usual) != (array.shape[2] in usual):
             is_upright = array.shape[1] in usual  # small tiles have few candidates
@@ -248,13 +247,13 @@ class _Reader:
             if len(chosen) > _MOST_CANDIDATES:
                 chosen = chosen[np.argsort(-scores[chosen], kind="stable")[:_MOST_CANDIDATES]]
             scale = np.array([*tile[::-1], *tile[::-1]]) if are_shares else 1.0
-            own = _decoded_grid(rows[:, :4], tile)[chosen] if raw else rows[chosen, :4] * scale
+            own = grid_boxes(rows[:, :4], tile)[chosen] if raw else rows[chosen, :4] * scale
             scores, which = scores[chosen], which[chosen]
             if has_angle:
-                return _turned(own, rows[chosen, first + classes], scores, which, limits)
-            found = _detections(_corners(own), scores, which)
+                return turned_boxes(own, rows[chosen, first + classes], scores, which, limits)
+            found = detections_of(corners(own), scores, which)
             more = rows[chosen, first + classes :]
-            return _with_masks(*_suppressed_with(found, more, limits), arrays, prototypes, tile)
+            return with_masks(*suppressed_with(found, more, limits), arrays, prototypes, tile)
 
         name = "YOLOX" if raw else "YOLO with turned boxes" if has_angle else "YOLO"
         return DetectionOutput(name, classes, decode, is_yolox=raw)
@@ -286,10 +285,10 @@ class _Reader:
 
     def _is_raw_grid(self, rows: np.ndarray, candidates: int, has_objectness: bool) -> bool:
         """Whether positions count from their cell, as YOLOX gives them unless it is told to decode."""
-        if not has_objectness or candidates != _cells(self._tile):
+        if not has_objectness or candidates != cell_count(self._tile):
             return False
         # Decoded centres lie all over the tile, others within some cells of their own.
-        return float(np.abs(rows[..., :2]).max()) < max(_STRIDES)
+        return float(np.abs(rows[..., :2]).max()) < max(STRIDES)
 
     def _are_shares(self, rows: np.ndarray) -> bool:
         """Whether positions are shares of the tile rather than pixels."""
@@ -302,116 +301,3 @@ class _Reader:
             if output.array.ndim == 4:
                 return place, output.array.shape[1]
         return None
-
-
-def _with_masks(
-    found: Detections,
-    numbers: np.ndarray,
-    arrays: Sequence[np.ndarray],
-    prototypes: Optional[tuple[int, int]],
-    tile: tuple[int, int],
-) -> Detections:
-    """Detections with the outlines of masks mixed from prototypes, where there are any."""
-    if prototypes is None or not len(found):
-        return found
-    shapes = prototype_outlines(arrays[prototypes[0]], numbers[:, : prototypes[1]], found.boxes, tile)
-    return _shaped(found, shapes)
-
-
-def _cells(tile: tuple[int, int]) -> int:
-    """Cells of all grids."""
-    return sum((tile[0] // stride) * (tile[1] // stride) for stride in _STRIDES)
-
-
-def _decoded_grid(rows: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
-    """Centre and size in pixels of what counts from its cell: (offset + cell) * stride, e^size * stride."""
-    cells, strides = [], []
-    for stride in _STRIDES:
-        y, x = np.mgrid[: tile[0] // stride, : tile[1] // stride]
-        cells.append(np.column_stack([x.ravel(), y.ravel()]))
-        strides.append(np.full((x.size, 1), stride))
-    stride = np.concatenate(strides).astype(np.float64)
-    centres = (rows[:, :2] + np.concatenate(cells)) * stride
-    with np.errstate(over="ignore"):
-        return np.hstack([centres, np.exp(rows[:, 2:4].astype(np.float64)) * stride])
-
-
-def _corners(boxes: np.ndarray) -> np.ndarray:
-    """Centre and size as corners ``[n, 4]``."""
-    half = boxes[:, 2:] / 2
-    return np.hstack([boxes[:, :2] - half, boxes[:, :2] + half])
-
-
-def _detections(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray) -> Detections:
-    return Detections(
-        boxes.astype(np.float32),
-        np.clip(scores, 0, 1).astype(np.float32),
-        classes.astype(np.int64),
-    )
-
-
-def _suppressed_with(found: Detections, more: np.ndarray, limits: Limits) -> tuple[Detections, np.ndarray]:
-    kept = class_nms(found.boxes, found.scores, found.classes, limits.overlap)
-    return Detections(found.boxes[kept], found.scores[kept], found.classes[kept]), more[kept]
-
-
-def _suppressed(found: Detections, limits: Limits) -> Detections:
-    kept = class_nms(found.boxes, found.scores, found.classes, limits.overlap)
-    shapes = None if found.shapes is None else found.shapes[kept]
-    return Detections(found.boxes[kept], found.scores[kept], found.classes[kept], shapes)
-
-
-def _shaped(found: Detections, shapes: np.ndarray) -> Detections:
-    """Detections with outlines, without those whose mask is empty; boxes are those of the outlines."""
-    there = ~shapely.is_empty(shapes)
-    boxes = shapely.bounds(shapes).reshape(-1, 4).astype(np.float32)
-    return Detections(boxes[there], found.scores[there], found.classes[there], shapes[there])
-
-
-def _turned(
-    boxes: np.ndarray, angles: np.ndarray, scores: np.ndarray, classes: np.ndarray, limits: Limits
-) -> Detections:
-    """Boxes turned by an angle in radians, from the x axis towards the y axis, about their centre."""
-    cosine, sine = np.cos(angles), np.sin(angles)
-    along = np.column_stack([cosine, sine]) * boxes[:, 2:3] / 2
-    across = np.column_stack([-sine, cosine]) * boxes[:, 3:4] / 2
-    centre = boxes[:, :2]
-    corners = [
-        centre + along + across,
-        centre + along - across,
-        centre - along - across,
-        centre - along + across,
-    ]
-    shapes = np.empty(0, dtype=object)
-    if len(boxes):
-        shapes = shapely.polygons(np.stack(corners, axis=1).astype(np.float64))
-    kept = _polygon_nms(shapes, scores, classes, limits.overlap)
-    shapes = shapes[kept]
-    found = _detections(shapely.bounds(shapes).reshape(-1, 4), scores[kept], classes[kept])
-    return Detections(found.boxes, found.scores, found.classes, shapes)
-
-
-def _polygon_nms(shapes: np.ndarray, scores: np.ndarray, classes: np.ndarray, overlap: float) -> np.ndarray:
-    """:func:`.box_suppression.class_nms` for polygons."""
-    order = np.argsort(-scores, kind="stable")
-    shapes, classes = shapes[order], classes[order]
-    areas = shapely.area(shapes)
-    stays = np.ones(len(order), dtype=bool)
-    left, right = shapely.STRtree(shapes).query(shapes) if len(order) else np.empty((2, 0), np.intp)
-    pairs = (left < right) & (classes[left] == classes[right])
-    left, right = left[pairs], right[pairs]
-    shared = shapely.area(shapely.intersection(shapes[left], shapes[right]))
-    conflict = shared > overlap * (areas[left] + areas[right] - shared)
-    for high, low in sorted(zip(left[conflict].tolist(), right[conflict].tolist())):
-        if stays[high]:
-            stays[low] = False
-    return order[stays]
-
-
-def _softmax(values: np.ndarray) -> np.ndarray:
-    shifted = np.exp(values - values.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
-
-
-def _sigmoid(values: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-values))

@@ -222,7 +222,7 @@ def _text_in_hdf5(path: Path) -> Optional[str]:
     try:
         import h5py
     except ImportError as error:
-        from .opening import missing_packages
+        from .opener import missing_packages
 
         raise missing_packages(path.name, ["h5py"]) from error
     with h5py.File(path, "r") as file:

@@ -11,7 +11,8 @@ from ..arguments import ModelArgument
 from ..definition import ModelDefinition
 from ..trust import ForeignCode
 from .chip_classification import ChipClassifier
-from .onnx_network import OnnxNetwork, listed_classes
+from .listed_classes import listed_classes
+from .onnx_network import OnnxNetwork
 from .options import RunOptions
 
 PACKAGES = {"onnxruntime": "onnxruntime"}

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 
-from ...errors import ParameterError
 from ..arguments import ModelArgument
 from ..definition import ModelDefinition
 from ..trust import ForeignCode
 from .detection import DetectionModel, Detections
-from .detection_output import DetectionOutput, Limits, RawOutput, find_detection_output
-from .onnx_network import OnnxNetwork, listed_classes
+from .detection_limits import limits_of
+from .detection_output import GREY, DetectionOutput, RawOutput, find_detection_output
+from .listed_classes import listed_classes
+from .onnx_network import OnnxNetwork
 from .options import RunOptions
 from .protocol import Position
 
 PACKAGES = {"onnxruntime": "onnxruntime"}
 
-#: Where neither the user nor the definition say.
-_THRESHOLD, _OVERLAP = 0.5, 0.45
+#: Overlap of duplicates where neither the user nor the definition say.
+_OVERLAP = 0.45
 
 #: Sides of tiles of a network that takes any: what the coarsest grid divides.
 _GRID = 32
-
-#: What stands where there is no picture: the grey that YOLOs are trained to take for nothing.
-_GREY = 114.0
 
 
 def open_detection_model(definition: ModelDefinition, options: RunOptions) -> DetectionModel:
@@ -49,12 +47,12 @@ class OnnxDetectionModel(DetectionModel):
     """A detector in ONNX Runtime; see :class:`DetectionModel`."""
 
     def __init__(self, definition: ModelDefinition, options: RunOptions) -> None:
-        self._limits = _limits(definition, options)
+        self._limits = limits_of(definition, options.arguments, _OVERLAP)
         self._network = network = OnnxNetwork(definition, options, grid=_GRID)
         self.device = network.device
         self.tile_size = network.tile if network.is_bound else None
         # What was trained here sees outside a picture what its network in PyTorch sees there.
-        self.input = network.input if definition.is_own else replace(network.input, blank=_GREY)
+        self.input = network.input if definition.is_own else replace(network.input, blank=GREY)
         self._output = self._find_output(definition, options)
         self.classes = listed_classes(definition, self._output.classes, network.name)
 
@@ -116,31 +114,3 @@ def _states_bands(definition: ModelDefinition) -> bool:
 def _is_assumed(definition: ModelDefinition) -> bool:
     """Whether the definition was made up for a bare file that does not say."""
     return definition.model_parameters.get("normalisation") == "assumed"
-
-
-def _limits(definition: ModelDefinition, options: RunOptions) -> Limits:
-    threshold = _share(options.arguments.get("threshold"), "threshold", definition.threshold, _THRESHOLD)
-    overlap = _share(
-        options.arguments.get("nms_overlap"),
-        "nms_overlap",
-        definition.model_parameters.get("nms_overlap"),
-        _OVERLAP,
-    )
-    return Limits(threshold, overlap)
-
-
-def _share(given: Optional[str], name: str, stated: Any, otherwise: float) -> float:
-    """A number from 0 to 1: as given, else as stated, else the usual one."""
-    if given:
-        try:
-            value = float(given)
-        except ValueError:
-            value = -1.0
-        if not 0 <= value <= 1:
-            raise ParameterError(f"The argument {name} cannot be {given!r}.", "Give a number from 0 to 1.")
-        return value
-    try:
-        value = float(stated)
-    except (TypeError, ValueError):
-        return otherwise
-    return value if 0 <= value <= 1 else otherwise

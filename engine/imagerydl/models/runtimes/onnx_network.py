@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...errors import ModelError, OutOfMemoryError
-from ...labels.classes import ClassEntry, ClassSchema
 from ..definition import ModelDefinition
 from ..onnx_file import image_sides, read_onnx
 from .batches import filled_up
@@ -18,9 +17,6 @@ from .protocol import ModelInput, looks_like_out_of_memory
 
 #: Input types: numpy name and whether the network normalises by itself, because it takes raw values.
 _INPUT_TYPES = {"float32": False, "float16": False, "float64": False, "uint8": True, "uint16": True}
-
-#: Name some programs give to a class that is none.
-_BACKGROUND = "__background__"
 
 
 class OnnxNetwork:
@@ -149,30 +145,3 @@ class OnnxNetwork:
 
     def _noise(self, count: int) -> np.ndarray:
         return noise((count, self.bands, *self.tile), raw=self.input.normalisation is None)
-
-
-def listed_classes(definition: ModelDefinition, count: int, file: str) -> ClassSchema:
-    """The classes of a network by their number; unnamed ones where nothing names them.
-
-    Args:
-        definition: The model.
-        count: Classes the network counts; 0 where it does not tell.
-        file: What to call the network.
-
-    Raises:
-        ModelError: If network and definition disagree, or neither tells.
-    """
-    listed = [entry for entry in definition.classes if entry.name != _BACKGROUND]
-    if count and listed and len(listed) != count:
-        raise ModelError(
-            f"{file} counts {count} classes and {definition.name} lists {len(listed)}.",
-            "Correct Classes in the definition: one for each class of the network, in its order.",
-        )
-    if listed:
-        return ClassSchema(listed)
-    if not count:
-        raise ModelError(
-            f"{definition.name} lists no classes, and the outputs of {file} do not tell how many there are.",
-            "Add Classes to the definition: one for each class of the network, in its order.",
-        )
-    return ClassSchema(ClassEntry(number, f"Class {number}") for number in range(count))

@@ -11,8 +11,8 @@ from ..architectures.registry import build_network
 from ..architectures.weights import read_weights
 from ..definition import ModelDefinition
 from .options import RunOptions
-from .protocol import looks_like_out_of_memory
 from .torch import usable_device
+from .torch_errors import network_errors
 
 
 class OwnNetwork:
@@ -69,23 +69,9 @@ class OwnNetwork:
         """
         import torch
 
-        try:
-            with torch.inference_mode():
-                tensor = torch.from_numpy(np.ascontiguousarray(batch, np.float32))
-                return self.network(tensor.to(self._device, memory_format=torch.channels_last))
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise MemoryError(str(error)) from error
-        except MemoryError:
-            raise
-        except RuntimeError as error:
-            if looks_like_out_of_memory(error):
-                raise MemoryError(str(error)) from error
-            raise ModelError(
-                f"{self._name} cannot run on {len(batch)} tiles of {batch.shape[3]} x {batch.shape[2]} "
-                f"pixels and {batch.shape[1]} bands ({error}).",
-                "Check that the model fits its definition.",
-            ) from error
+        with network_errors(self._name, batch.shape), torch.inference_mode():
+            tensor = torch.from_numpy(np.ascontiguousarray(batch, np.float32))
+            return self.network(tensor.to(self._device, memory_format=torch.channels_last))
 
     def close(self) -> None:
         """Release the network."""

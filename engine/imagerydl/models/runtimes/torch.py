@@ -18,7 +18,8 @@ from .devices import Device
 from .options import RunOptions
 from .pixel_output import Output, PixelOutput, find_output, noise
 from .precision import AUTO, BF16, FLOAT32, FP16, INT8, agreement, is_worth_it, sentence, speedup
-from .protocol import ModelInput, PixelModel, looks_like_out_of_memory
+from .protocol import ModelInput, PixelModel
+from .torch_errors import network_errors
 
 PACKAGES = {"torch": "torch", "safetensors": "safetensors"}
 
@@ -84,7 +85,7 @@ class TorchPixelModel(PixelModel):
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         network = load_network(definition)
         ending = last_operator(network, definition)
-        self._network = _placed(network, self._torch_device, self._name)
+        self._network = placed(network, self._torch_device, self._name)
         self._fixed_batch: Optional[int] = None
         self._chosen: tuple[int, ...] = ()
         self._precision = FLOAT32
@@ -186,26 +187,13 @@ class TorchPixelModel(PixelModel):
         """The outputs that count as arrays; all of them before it is known which do."""
         import torch
 
-        try:
-            with torch.inference_mode(), self._autocast(precision):
-                tensor = torch.from_numpy(np.ascontiguousarray(batch))
-                tensor = tensor.to(self._torch_device, memory_format=torch.channels_last)
-                tensors = _tensors(self._network(tensor))
-                chosen = [tensors[i] for i in self._chosen] if self._chosen else tensors
-                return [_to_numpy(item) for item in chosen]
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise MemoryError(str(error)) from error
-        except MemoryError:
-            raise
-        except Exception as error:  # a network is a program, and may raise anything
-            if looks_like_out_of_memory(error):
-                raise MemoryError(str(error)) from error
-            raise ModelError(
-                f"{self._name} cannot run on {len(batch)} tiles of {batch.shape[3]} x {batch.shape[2]} "
-                f"pixels and {batch.shape[1]} bands ({error}).",
-                "Check that the model fits its definition.",
-            ) from error
+        shape = batch.shape
+        with network_errors(self._name, shape), torch.inference_mode(), self._autocast(precision):
+            tensor = torch.from_numpy(np.ascontiguousarray(batch))
+            tensor = tensor.to(self._torch_device, memory_format=torch.channels_last)
+            tensors = _tensors(self._network(tensor))
+            chosen = [tensors[i] for i in self._chosen] if self._chosen else tensors
+            return [to_numpy(item) for item in chosen]
 
     def _autocast(self, precision: str) -> AbstractContextManager[Any]:
         import torch
@@ -269,7 +257,7 @@ def _lower_precisions(device: Device) -> tuple[str, ...]:
     return (BF16,) if fast else ()
 
 
-def _placed(network: Any, device: Any, name: str) -> Any:
+def placed(network: Any, device: Any, name: str) -> Any:
     """The network in evaluation mode on its device, in the layout convolutions are fastest in."""
     import torch
 
@@ -302,7 +290,8 @@ def _tensors(result: Any) -> list[Any]:
     return []
 
 
-def _to_numpy(tensor: Any) -> np.ndarray:
+def to_numpy(tensor: Any) -> np.ndarray:
+    """A tensor as float32 or int64."""
     import torch
 
     return (tensor.float() if tensor.is_floating_point() else tensor.to(torch.int64)).cpu().numpy()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
 
 from ...errors import EngineError, ModelError
 from ..architectures.backbones import encoder_name, forbid_downloads
@@ -15,8 +15,16 @@ from ..pickles import TorchFile, code_in, torch_file_kind
 _PREFIXES = ("", "module.", "model.", "network.", "net.", "_orig_mod.", "model._orig_mod.")
 
 
-def load_network(definition: ModelDefinition) -> Any:
+#: From a definition and a state dict to the network it belongs to, with fresh weights.
+Builder = Callable[[ModelDefinition, Mapping[str, Any]], Any]
+
+
+def load_network(definition: ModelDefinition, build: Optional[Builder] = None) -> Any:
     """The network of a model definition, on the processor; consent to run its code was given before.
+
+    Args:
+        definition: The model.
+        build: Builds the network of weights that come alone; one that classifies pixels where None.
 
     Raises:
         ModelError: If the file is damaged, or does not fit what the definition says.
@@ -31,7 +39,7 @@ def load_network(definition: ModelDefinition) -> Any:
 
             return torch.export.load(str(path)).module()
         if kind is TorchFile.PICKLE and code_in(path):
-            return _pickled(definition)
+            return _pickled(definition, build or _built)
     except EngineError:
         raise
     except Exception as error:  # whatever the file's own code, or PyTorch's readers, come upon
@@ -39,7 +47,7 @@ def load_network(definition: ModelDefinition) -> Any:
             f"{path.name} cannot be loaded ({_first_line(error)}).",
             "Check that it is complete, and made for the PyTorch that is installed.",
         ) from error
-    return _with_weights(definition, read_state(definition))
+    return _with_weights(definition, read_state(definition), build or _built)
 
 
 def read_state(definition: ModelDefinition) -> dict[str, Any]:
@@ -65,7 +73,7 @@ def _torchscript(definition: ModelDefinition) -> Any:
         return torch.jit.load(str(definition.model_file), map_location="cpu")
 
 
-def _pickled(definition: ModelDefinition) -> Any:
+def _pickled(definition: ModelDefinition, build: Builder) -> Any:
     """A whole module, or a checkpoint with more in it than tensors."""
     import torch
 
@@ -90,11 +98,11 @@ def _pickled(definition: ModelDefinition) -> Any:
             f"{definition.model_file.name} holds neither a network nor its weights.",
             "Save the network's state dict, or the network itself.",
         )
-    return _with_weights(definition, tensors)
+    return _with_weights(definition, tensors, build)
 
 
-def _with_weights(definition: ModelDefinition, state: Mapping[str, Any]) -> Any:
-    network = _built(definition, state)
+def _with_weights(definition: ModelDefinition, state: Mapping[str, Any], build: Builder) -> Any:
+    network = build(definition, state)
     # A network of the segmentation library is wrapped here, and its files are not.
     inner = getattr(network, "network", network)
     for target in {id(network): network, id(inner): inner}.values():

@@ -10,14 +10,13 @@ import pytest
 from imagerydl.errors import ModelDefinitionError
 from imagerydl.models.definition import load_definition, parse_definition
 from imagerydl.models.json_text import read_json_object
-from imagerydl.models.runtimes.devices import choose_device
-from imagerydl.models.runtimes.opening import runtime_name
+from imagerydl.models.runtimes.opening import PIXEL_MODELS
 
 SAMPLES = Path(__file__).resolve().parents[5] / "shared" / "data" / "emd"
 
 
 def runtime(emd):
-    return runtime_name(load_definition(emd), choose_device("CPU"))
+    return PIXEL_MODELS.runtime_name(load_definition(emd))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +101,7 @@ def test_published_definitions_find_their_runtime_or_a_reason(tmp_path):
         file.touch()
         try:
             definition = parse_definition(raw, tmp_path, path.name)
-            said = runtime_name(definition, choose_device("CPU"))
+            said = PIXEL_MODELS.runtime_name(definition)
         except ModelDefinitionError as error:
             said = str(error)
         assert expected[stem] in said, path.name

@@ -17,21 +17,35 @@ from imagerydl.models.runtimes.options import RunOptions
 VARIABLE = "IMAGERYDL_TENSORFLOW"
 
 
-@pytest.fixture(scope="session")
-def references(tmp_path_factory):
-    """The folder that ``reference_models.py`` filled; it takes half a minute, once."""
+def made_by(program, factory):
+    """The folder that a program beside this file fills, where there is a Python with TensorFlow for it."""
     python = os.environ.get(VARIABLE)
     if not python:
         pytest.skip(
             f"{VARIABLE} names no Python with TensorFlow, which makes the models: make test-frameworks"
         )
-    folder = tmp_path_factory.mktemp("references")
-    program = Path(__file__).with_name("reference_models.py")
-    done = subprocess.run(
-        [python, "-I", "-W", "ignore", str(program), str(folder)], capture_output=True, text=True
-    )
+    folder = factory.mktemp("references")
+    command = [python, "-I", "-W", "ignore", str(Path(__file__).with_name(program)), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
+
+
+@pytest.fixture(scope="session")
+def references(tmp_path_factory):
+    """The folder that ``reference_models.py`` filled; it takes half a minute, once."""
+    return made_by("reference_models.py", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def detector_references(tmp_path_factory):
+    """The folder that ``reference_detectors.py`` filled."""
+    return made_by("reference_detectors.py", tmp_path_factory)
+
+
+@pytest.fixture
+def openvino():
+    return pytest.importorskip("openvino", reason="OpenVINO is an extra of the runtime: make test-frameworks")
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import shapely.affinity
 from imagerydl.errors import ModelDefinitionError, ModelError
 from imagerydl.models.definition import parse_definition
 from imagerydl.models.runtimes.box_suppression import class_nms
-from imagerydl.models.runtimes.chip_opening import chip_runtime
-from imagerydl.models.runtimes.detection_opening import detection_runtime
-from imagerydl.models.runtimes.detection_output import Limits, RawOutput, find_detection_output
+from imagerydl.models.runtimes.chip_opening import CHIP_CLASSIFIERS
+from imagerydl.models.runtimes.detection_limits import Limits
+from imagerydl.models.runtimes.detection_opening import DETECTORS
+from imagerydl.models.runtimes.detection_output import RawOutput, find_detection_output
 
 TILE = (64, 96)
 CELLS = sum((64 // s) * (96 // s) for s in (8, 16, 32))
@@ -259,15 +260,15 @@ def test_each_detector_has_its_runtime(tmp_path, keys, runtime):
         (tmp_path / name).write_bytes(b"something")
     raw = {**DEFINITION, **keys}
     definition = parse_definition(raw, tmp_path, "m.emd")
-    assert detection_runtime(definition) == runtime
+    assert DETECTORS.runtime_name(definition) == runtime
     expected = {"onnx_detection": "onnx_chips", "own_detection": "own_chip_classification"}
     expected |= {"raster_function_detection": "raster_function_chips"}
-    assert chip_runtime(definition) == expected.get(runtime, runtime)
+    assert CHIP_CLASSIFIERS.runtime_name(definition) == expected.get(runtime, runtime)
 
 
 def test_a_file_that_is_no_detector_is_refused(tmp_path):
     (tmp_path / "m.bin").write_bytes(b"something")
     definition = parse_definition({**DEFINITION, "ModelFile": "m.bin"}, tmp_path, "m.emd")
-    for opening in (detection_runtime, chip_runtime):
+    for opener in (DETECTORS, CHIP_CLASSIFIERS):
         with pytest.raises(ModelDefinitionError, match=r"m\.bin"):
-            opening(definition)
+            opener.runtime_name(definition)

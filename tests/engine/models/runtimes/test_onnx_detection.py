@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyogrio
 import pytest
@@ -16,6 +18,10 @@ from imagerydl.models.runtimes.detection_opening import open_detection_model
 onnx = pytest.importorskip("onnx", reason="the onnx package writes the tests' models")
 
 SIDE, CELLS = 64, 84
+
+SHARED = Path(__file__).parents[5] / "shared" / "data"
+YOLOX = SHARED / "models" / "yolox_nano" / "yolox_nano.onnx"
+PHOTO = SHARED / "photo_dji_minsk_vehicles" / "DJI_0010.JPG"
 
 
 def table(*objects, classes=2):
@@ -114,3 +120,42 @@ def test_another_detector_is_fed_with_shares_and_grey_beyond_the_border(network)
 def test_classes_that_do_not_fit_are_refused(network):
     with pytest.raises(ModelError, match="3 classes"):
         opened(network({"o": table((20, 30, 10, 8, 1, 0.8), classes=9)}, names="['a', 'b', 'c']"))
+
+
+@pytest.mark.skipif(not (YOLOX.is_file() and PHOTO.is_file()), reason="needs ../shared/data")
+def test_a_published_yolox_sees_what_its_authors_feed_it():
+    """Each of five vehicles, labelled by hand, has a box; the plain network's, fed blue first, 0 to 255.
+
+    What it calls them is another matter: it learnt vehicles from the side.
+    """
+    import onnxruntime
+    import rasterio
+
+    session = onnxruntime.InferenceSession(str(YOLOX), providers=["CPUExecutionProvider"])
+    model, _ = opened(str(YOLOX), threshold="0.02", nms_overlap="0.45")
+    side = 416
+    strides = [(s, x, y) for s in (8, 16, 32) for y in range(side // s) for x in range(side // s)]
+    stride, column, row = (np.array(part)[:, None] for part in zip(*strides))
+    labels = np.loadtxt(PHOTO.with_suffix(".txt"))
+    assert len(labels) == 5
+    with rasterio.open(PHOTO) as photo:
+        for _, x, y, width, height in labels * (1, photo.width, photo.height, photo.width, photo.height):
+            left, top = int(min(max(x - side / 2, 0), photo.width - side)), int(y - side / 2)
+            pixels = photo.read(window=rasterio.windows.Window(left, top, side, side))[::-1]
+            batch = np.ascontiguousarray(pixels[None], np.float32)
+            (raw,) = session.run(None, {"images": batch})[0]
+            centres = (raw[:, :2] + np.hstack([column, row])) * stride
+            half = np.exp(raw[:, 2:4]) * stride / 2
+            plain = np.hstack([centres - half, centres + half])
+            (found,) = model.detect(batch, np.ones((1, side, side), bool))
+            assert model.extract_bands == (2, 1, 0)
+            for box, score, number in zip(found.boxes, found.scores, found.classes):
+                same = np.abs(plain - box).max(axis=1).argmin()
+                np.testing.assert_allclose(plain[same], box, atol=1e-3)
+                assert score == pytest.approx(raw[same, 4] * raw[same, 5 + number], abs=1e-4)
+            vehicle = shapely.box(
+                x - width / 2 - left, y - height / 2 - top, x + width / 2 - left, y + height / 2 - top
+            )
+            boxes = shapely.box(*found.boxes.astype(float).T)
+            shared = shapely.area(shapely.intersection(boxes, vehicle))
+            assert (shared / shapely.area(shapely.union(boxes, vehicle))).max() > 0.65

@@ -12,7 +12,7 @@ import pytest
 
 from imagerydl.errors import ModelDefinitionError, ModelError, RuntimeMissingError
 from imagerydl.models.definition import load_definition
-from imagerydl.models.runtimes import devices, open_pixel_model, opening
+from imagerydl.models.runtimes import devices, open_pixel_model, opener
 
 ENGINE = Path(__file__).parents[4] / "engine"
 
@@ -117,8 +117,8 @@ def test_models_of_other_frameworks_name_the_extra_that_runs_them(
 ):
     """P4: a missing framework package is named, with the way to install it."""
     (tmp_path / file).touch()
-    there = opening.find_spec
-    monkeypatch.setattr(opening, "find_spec", lambda name: None if name == package else there(name))
+    there = opener.find_spec
+    monkeypatch.setattr(opener, "find_spec", lambda name: None if name == package else there(name))
     definition = load_definition(make_model(np.ones((2, 3)), ModelFile=file))
     with pytest.raises(RuntimeMissingError, match=rf"{package}.*EXTRAS set to {extra}"):
         open_pixel_model(definition, "CPU")
@@ -126,7 +126,7 @@ def test_models_of_other_frameworks_name_the_extra_that_runs_them(
 
 def test_a_missing_runtime_names_the_tool_that_installs_it(make_model, monkeypatch):
     """P4: a missing framework package is named."""
-    monkeypatch.setattr(opening, "find_spec", lambda name: None)
+    monkeypatch.setattr(opener, "find_spec", lambda name: None)
     with pytest.raises(RuntimeMissingError, match="Set up runtime"):
         open_pixel_model(load_definition(make_model(np.ones((2, 3)))), "CPU")
 

@@ -20,11 +20,6 @@ ENDS = {"input": "image", "output": "scores"}
 
 
 @pytest.fixture
-def openvino():
-    return pytest.importorskip("openvino", reason="OpenVINO is an extra of the runtime: make test-frameworks")
-
-
-@pytest.fixture
 def graph_file(tmp_path):
     """A file that is called like a graph; nothing may read it."""
     (tmp_path / "frozen_inference_graph.pb").touch()
