@@ -15,6 +15,7 @@ from ..imagery.grid import Grid
 from .classes import ClassSchema
 from .features import FeatureLabels, buffered
 from .fields import DEFAULT_FIELDS, NAME_FIELDS, choose_field, class_column, described_classes, distinct_cells
+from .geometry import states_crs
 from .image_names import ImageNames
 from .pixel_shapes import POINTS_OR_LINES, boxes_from_columns, shapes_from_texts, usable_shapes
 from .source import split_layer_name
@@ -46,7 +47,7 @@ def is_table(path: str) -> bool:
     except (DataSourceError, DataLayerError, ValueError):
         return False
     named = any(str(field).strip().lower() in IMAGE_FIELDS for field in info["fields"])
-    return info["geometry_type"] is None or (named and not info.get("crs"))
+    return info["geometry_type"] is None or (named and not states_crs(info.get("crs")))
 
 
 class LabelTable:
@@ -136,6 +137,11 @@ class LabelTable:
                 drawn = shapes_from_texts(
                     self._column(SHAPE_FIELDS, "holds a shape, nor xmin, ymin, xmax, ymax")
                 )
+            elif _is_drawn_below_axis(drawn):
+                self._say(
+                    f"{self.name} lies below y = 0, as QGIS shows images without georeference; y is row -y."
+                )
+                drawn = shapely.transform(drawn, lambda xy: xy * (1, -1))
             drawn = shapely.force_2d(drawn)
             if buffer_radius is not None:
                 drawn = buffered(drawn, buffer_radius)
@@ -186,6 +192,12 @@ class LabelTable:
         matrix, offset = np.array([[t.a, t.d], [t.b, t.e]]), (t.c, t.f)
         shapes = shapely.transform(self._geometries[rows], lambda pixels: pixels @ matrix + offset)
         return FeatureLabels(shapes, self._values[rows], self.classes, image.crs, self.name, self._say)
+
+
+def _is_drawn_below_axis(shapes: np.ndarray) -> bool:
+    """Whether no shape reaches above y = 0: where rows count downwards, as in an image, all of them do."""
+    _, ymin, _, ymax = shapely.total_bounds(shapes)
+    return bool(ymax <= 0 and ymin < 0)
 
 
 def _read(path: str) -> tuple[tuple[str, ...], dict[str, np.ndarray], Optional[np.ndarray]]:

@@ -300,3 +300,25 @@ def test_tree_crowns_as_published():
     assert len(boxes) == len(polygons) > 0
     # The boxes are those of the polygons, give or take the pixel they were drawn in.
     assert np.abs(boxes.boxes - polygons.boxes).max() <= 2
+
+
+def test_polygons_drawn_on_an_image_without_georeference_count_rows_downwards(tmp_path):
+    """QGIS shows such an image below the x axis, and a GeoPackage calls having no system a system."""
+    undefined = (
+        'GEOGCS["Undefined geographic SRS",DATUM["unknown",SPHEROID["unknown",6378137,298.257223563]],'
+        'PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]]'
+    )
+    path = tmp_path / "drawn.gpkg"
+    pyogrio.raw.write(
+        str(path),
+        np.array([shapely.to_wkb(shapely.box(10, -40, 30, -20))], dtype=object),
+        [np.array([4], np.int32), np.array(["a.tif"], dtype=object)],
+        np.array(["Classvalue", "Image"]),
+        geometry_type="Polygon",
+        layer="samples",
+        crs=CRS.from_wkt(undefined).to_wkt(),
+    )
+    labels, said = opened(str(path))
+    assert labels.is_table
+    assert boxes_of(labels) == [[10, 20, 30, 40]]
+    assert any("y is row -y" in note for note in said)
