@@ -39,7 +39,7 @@ def test_the_classes_of_a_flat_schema_are_written_as_in_a_model_definition(tmp_p
     "text",
     [
         '{"name": "x", "classes": [{"name": "Roof", "value": 1, "color": [1, 2, 3]}]}',
-        '\ufeff{"S": {"Classes": [{"ClassName": "Roof", "ClassValue": "1", "Red": 1, "Green": 2, "Blue": 3},]}}',
+        '\ufeff{"S": {"C": [{"ClassName": "Roof", "ClassValue": "1", "RED": 1, "GREEN": 2, "BLUE": 3},]}}',
         '[{"class_name": "Roof", "code": 1.0, "rgb": "#010203"}]',
         '{"categories": [{"label": "Roof", "id": 1, "colour": {"red": 1, "green": 2, "blue": 3}}]}',
         "1, Roof, #010203",

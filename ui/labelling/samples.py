@@ -1,0 +1,405 @@
+"""Training samples in a polygon layer, with the fields that ArcGIS gives them.
+
+Every change is one step of the layer's undo stack.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsCoordinateReferenceSystem,
+    QgsFeatureRequest,
+    QgsFields,
+    QgsFillSymbol,
+    QgsGeometry,
+    QgsProject,
+    QgsRendererCategory,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+    QgsVectorLayerUtils,
+    QgsWkbTypes,
+)
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtGui import QColor
+
+from ...engine.imagerydl.errors import DataError, EngineError, OutputError
+from ...engine.imagerydl.labels.class_tree import ClassTree
+from ...engine.imagerydl.labels.classes import ClassEntry, distinct_color
+from ...processing_provider import compat
+from ...processing_provider.translation import tr
+from ..cells import number, text
+from ..layer_life import is_alive
+from ..layer_style import keep_style
+
+#: The fields of training samples, as Export Training Data looks for them.
+NAME, VALUE, RED, GREEN, BLUE, COUNT = "Classname", "Classvalue", "RED", "GREEN", "BLUE", "Count"
+#: A further field where coordinates are rows and columns: which image they are of.
+IMAGE = "Image"
+
+#: Where a layer keeps its class schema; it travels with the project and with the layer's style.
+SCHEMA_PROPERTY = "imagerydl/class_schema"
+
+LAYER_NAME = "samples"
+#: Milliseconds after which a burst of changes is told once.
+_BURST = 60
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A row of the layer.
+
+    Attributes:
+        number: Feature id.
+        value: Class value; None where the field is empty.
+        pixels: How many it covers, where that is known.
+        image: The image it lies on, where the layer says.
+    """
+
+    number: int
+    value: Optional[int]
+    pixels: Optional[int]
+    image: str = ""
+
+
+def create_samples(path: str, crs: QgsCoordinateReferenceSystem, has_images: bool = False) -> QgsVectorLayer:
+    """Make a GeoPackage for samples.
+
+    Args:
+        path: A file that is not there yet.
+        crs: Coordinate system; an invalid one where there is none.
+        has_images: Whether there is a field for the image.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    fields = QgsFields()
+    for field in sample_fields(has_images):
+        fields.append(field)
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.driverName = "GPKG"
+    options.layerName = LAYER_NAME
+    writer = QgsVectorFileWriter.create(
+        path, fields, compat.WKB_MULTIPOLYGON, crs, QgsProject.instance().transformContext(), options
+    )
+    reason = writer.errorMessage() if writer.hasError() else ""
+    del writer  # which closes the file
+    if reason:
+        raise OutputError(
+            tr("{path} cannot be written ({reason}).").format(path=path, reason=reason),
+            tr("Choose another place."),
+        )
+    return open_samples(path)
+
+
+def open_samples(path: str) -> QgsVectorLayer:
+    """The samples in a file, with their style and schema.
+
+    Raises:
+        DataError: If there is no such layer in it.
+    """
+    layer = QgsVectorLayer(f"{path}|layername={LAYER_NAME}", LAYER_NAME, "ogr")
+    if not layer.isValid():
+        layer = QgsVectorLayer(path, LAYER_NAME, "ogr")
+    if not layer.isValid():
+        raise DataError(
+            tr("{path} cannot be opened as a layer.").format(path=path), tr("Choose a file of samples.")
+        )
+    layer.loadDefaultStyle()
+    forget_undefined_crs(layer)
+    return layer
+
+
+def forget_undefined_crs(layer: QgsVectorLayer) -> None:
+    """Take a system that calls itself undefined, as in a GeoPackage, for none, or QGIS would transform it."""
+    if (
+        layer.crs().isValid()
+        and not layer.crs().authid()
+        and "undefined" in layer.crs().description().lower()
+    ):
+        layer.setCrs(QgsCoordinateReferenceSystem())
+
+
+def sample_fields(has_images: bool = False) -> list[Any]:
+    """The fields of a layer of samples."""
+    fields = [compat.text_field(NAME, 254), compat.integer_field(VALUE)]
+    fields += [compat.integer_field(name) for name in (RED, GREEN, BLUE)]
+    fields.append(compat.long_integer_field(COUNT))
+    return [*fields, compat.text_field(IMAGE, 254)] if has_images else fields
+
+
+class Samples(QObject):
+    """The samples of one layer, and every way to change them.
+
+    Args:
+        layer: Polygons with a class value; see :meth:`problem`.
+
+    Signals:
+        changed: Samples came, went or changed; once for a burst of changes.
+    """
+
+    changed = pyqtSignal()
+
+    def __init__(self, layer: QgsVectorLayer, parent: Optional[QObject] = None) -> None:
+        super().__init__(parent)
+        self.layer = layer
+        self._burst = QTimer(self)
+        self._burst.setSingleShot(True)
+        self._burst.setInterval(_BURST)
+        self._burst.timeout.connect(self.changed)
+        for signal in (
+            layer.featureAdded,
+            layer.featuresDeleted,
+            layer.attributeValueChanged,
+            layer.geometryChanged,
+            layer.committedFeaturesAdded,
+            layer.editingStopped,
+        ):
+            signal.connect(self._note)
+
+    def leave(self) -> None:
+        """Listen no more; to be called before it is dropped."""
+        self._burst.stop()
+        self.blockSignals(True)
+
+    @staticmethod
+    def problem(layer: QgsVectorLayer) -> str:
+        """Why a layer cannot hold samples; "" where it can."""
+        if not isinstance(layer, QgsVectorLayer) or layer.geometryType() != compat.GEOMETRY_POLYGON:
+            return tr("Samples are polygons.")
+        if _field(layer, VALUE) < 0:
+            return tr("The layer has no field {field}.").format(field=VALUE)
+        if not layer.supportsEditing():
+            return tr("The layer cannot be edited.")
+        return ""
+
+    # What is there
+
+    @property
+    def has_images(self) -> bool:
+        """Whether each sample names its image."""
+        return _field(self.layer, IMAGE) >= 0 and not self.layer.crs().isValid()
+
+    def rows(self) -> list[Sample]:
+        """All samples, unsaved ones included, in the order they were drawn."""
+        if not is_alive(self.layer):
+            return []
+        places = [_field(self.layer, name) for name in (VALUE, COUNT, IMAGE)]
+        request = QgsFeatureRequest().setFlags(compat.NO_GEOMETRY)
+        request.setSubsetOfAttributes([place for place in places if place >= 0])
+        rows = []
+        for feature in self.layer.getFeatures(request):
+            cells = [feature.attribute(place) if place >= 0 else None for place in places]
+            rows.append(Sample(feature.id(), number(cells[0]), number(cells[1]), text(cells[2])))
+        # New ones have negative ids that go down.
+        rows.sort(key=lambda row: (row.number < 0, abs(row.number)))
+        return rows
+
+    def schema(self) -> ClassTree:
+        """The class schema kept with the layer, and the classes of samples that it does not list."""
+        tree = _kept_schema(self.layer)
+        missing = [entry for entry in self._entries() if tree.entry(entry.value) is None]
+        names = {entry.name for entry in tree.entries}
+        for entry in missing:
+            name = entry.name if entry.name not in names else f"{entry.name} ({entry.value})"
+            tree = tree.added(ClassEntry(entry.value, name, entry.color))
+        return tree.colored()
+
+    def keep_schema(self, tree: ClassTree) -> None:
+        """Keep a schema with the layer, and show the samples in its colours."""
+        self.layer.setCustomProperty(SCHEMA_PROPERTY, json.dumps(tree.to_json()))
+        self.layer.setRenderer(_renderer(tree, self.layer.fields().at(_field(self.layer, VALUE)).name()))
+        self.layer.triggerRepaint()
+        keep_style(self.layer, LAYER_NAME)
+
+    def _entries(self) -> list[ClassEntry]:
+        places = [_field(self.layer, name) for name in (VALUE, NAME, RED, GREEN, BLUE)]
+        request = QgsFeatureRequest().setFlags(compat.NO_GEOMETRY)
+        request.setSubsetOfAttributes([place for place in places if place >= 0])
+        entries: dict[int, ClassEntry] = {}
+        for feature in self.layer.getFeatures(request):
+            cells = [feature.attribute(place) if place >= 0 else None for place in places]
+            value = number(cells[0])
+            if value is None or value < 0 or value in entries:
+                continue
+            parts = [number(cell) for cell in cells[2:]]
+            color = tuple(parts) if all(part is not None and 0 <= part <= 255 for part in parts) else None
+            entries[value] = ClassEntry(value, text(cells[1]) or str(value), color)
+        return [entries[value] for value in sorted(entries)]
+
+    # Changing them
+
+    def add(self, shape: QgsGeometry, entry: ClassEntry, pixels: Optional[int], image: str = "") -> None:
+        """Add a sample.
+
+        Args:
+            shape: Polygons in the layer's system.
+            entry: Its class.
+            pixels: How many it covers.
+            image: The image, where the layer has a field for it.
+        """
+        cells = {**self._class_cells(entry), **self._cells({COUNT: pixels, IMAGE: image})}
+        feature = QgsVectorLayerUtils.createFeature(self.layer, self._typed(shape), cells)
+        with self._step(tr("Add a sample of {name}").format(name=entry.name)):
+            if not self.layer.addFeature(feature):
+                raise self._refused()
+
+    def delete(self, numbers: Iterable[int]) -> None:
+        """Delete samples."""
+        with self._step(tr("Delete samples")):
+            if not self.layer.deleteFeatures(list(numbers)):
+                raise self._refused()
+
+    def reassign(self, numbers: Iterable[int], entry: ClassEntry) -> None:
+        """Give samples another class."""
+        cells = self._class_cells(entry)
+        with self._step(tr("Make samples {name}").format(name=entry.name)):
+            for feature_id in numbers:
+                self._change(feature_id, cells)
+
+    def redraw(self, feature_id: int, shape: QgsGeometry, pixels: Optional[int]) -> None:
+        """Give a sample another outline."""
+        with self._step(tr("Redraw a sample")):
+            if not self.layer.changeGeometry(feature_id, self._typed(shape)):
+                raise self._refused()
+            self._change(feature_id, self._cells({COUNT: pixels}))
+
+    def merge(self, numbers: Iterable[int], pixels: Any) -> None:
+        """Make one sample of several: the first one, which keeps its class.
+
+        Args:
+            numbers: Two samples or more.
+            pixels: Gives the pixels of a shape.
+        """
+        ids = list(numbers)
+        shapes = {
+            feature.id(): feature.geometry()
+            for feature in self.layer.getFeatures(QgsFeatureRequest().setFilterFids(ids))
+        }
+        whole = QgsGeometry.unaryUnion([shapes[feature_id] for feature_id in ids])
+        with self._step(tr("Merge samples")):
+            if not self.layer.changeGeometry(ids[0], self._typed(whole)):
+                raise self._refused()
+            self._change(ids[0], self._cells({COUNT: pixels(whole)}))
+            self.layer.deleteFeatures(ids[1:])
+
+    def rename_class(self, value: int, entry: ClassEntry) -> None:
+        """Bring the samples of a class up to date with its new value, name or colour."""
+        ids = [row.number for row in self.rows() if row.value == value]
+        if ids:
+            self.reassign(ids, entry)
+
+    def align(self, tree: ClassTree) -> None:
+        """Bring names and colours of all samples up to the schema's; undoing leaves old ones behind."""
+        place = _field(self.layer, VALUE)
+        stale: dict[int, list[int]] = {}
+        for feature in self.layer.getFeatures(QgsFeatureRequest().setFlags(compat.NO_GEOMETRY)):
+            value = number(feature.attribute(place))
+            entry = None if value is None else tree.entry(value)
+            if entry is None:
+                continue
+            wanted = self._class_cells(entry)
+            if any(text(feature.attribute(at)) != text(cell) for at, cell in wanted.items()):
+                stale.setdefault(value, []).append(feature.id())
+        for value, numbers in stale.items():
+            self.reassign(numbers, tree.entry(value))
+
+    def field(self, name: str) -> str:
+        """How the layer spells one of the fields; "" where it has none."""
+        place = _field(self.layer, name)
+        return self.layer.fields().at(place).name() if place >= 0 else ""
+
+    def undo(self) -> None:
+        """Take the last step back."""
+        self.layer.undoStack().undo()
+        self.layer.triggerRepaint()
+
+    def redo(self) -> None:
+        """Take the step again that was taken back."""
+        self.layer.undoStack().redo()
+        self.layer.triggerRepaint()
+
+    def shape(self, feature_id: int) -> QgsGeometry:
+        """The outline of a sample."""
+        return self.layer.getGeometry(feature_id)
+
+    @contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        if not self.layer.isEditable() and not self.layer.startEditing():
+            raise DataError(tr("{layer} cannot be edited.").format(layer=self.layer.name()))
+        self.layer.beginEditCommand(what)
+        try:
+            yield
+        except BaseException:
+            self.layer.destroyEditCommand()
+            raise
+        self.layer.endEditCommand()
+        self.layer.triggerRepaint()
+
+    def _change(self, feature_id: int, cells: dict[int, Any]) -> None:
+        for place, cell in cells.items():
+            if not self.layer.changeAttributeValue(feature_id, place, cell):
+                raise self._refused()
+
+    def _class_cells(self, entry: ClassEntry) -> dict[int, Any]:
+        red, green, blue = entry.color or distinct_color(entry.value)
+        return self._cells({VALUE: entry.value, NAME: entry.name, RED: red, GREEN: green, BLUE: blue})
+
+    def _cells(self, cells: dict[str, Any]) -> dict[int, Any]:
+        """Cells by place, of those fields that the layer has."""
+        places = {name: _field(self.layer, name) for name in cells}
+        return {places[name]: cell for name, cell in cells.items() if places[name] >= 0}
+
+    def _typed(self, shape: QgsGeometry) -> QgsGeometry:
+        typed = QgsGeometry(shape)
+        if QgsWkbTypes.isMultiType(self.layer.wkbType()):
+            typed.convertToMultiType()
+        elif typed.isMultipart() and not typed.convertToSingleType():
+            raise self._refused()
+        elif len(shape.asGeometryCollection()) > 1:
+            raise DataError(
+                tr("{layer} holds single polygons, and this shape has several parts.").format(
+                    layer=self.layer.name()
+                ),
+                tr("Use a layer of multipolygons."),
+            )
+        return typed
+
+    def _refused(self) -> EngineError:
+        return DataError(tr("{layer} did not take the change.").format(layer=self.layer.name()))
+
+    def _note(self, *_: Any) -> None:
+        self._burst.start()
+
+
+def _field(layer: QgsVectorLayer, name: str) -> int:
+    """Place of a field, in any letter case; -1 where there is none."""
+    return layer.fields().lookupField(name)
+
+
+def _kept_schema(layer: QgsVectorLayer) -> ClassTree:
+    kept = layer.customProperty(SCHEMA_PROPERTY, "")
+    try:
+        return ClassTree.from_json(json.loads(kept)) if kept else ClassTree()
+    except (EngineError, ValueError):
+        return ClassTree()  # classes of the samples themselves are still there
+
+
+def _renderer(tree: ClassTree, field: str) -> QgsCategorizedSymbolRenderer:
+    categories = []
+    for entry in tree.colored().entries:
+        color = QColor(*entry.color)
+        symbol = QgsFillSymbol.createSimple(
+            {
+                "color": f"{color.red()},{color.green()},{color.blue()},70",
+                "outline_color": color.name(),
+                "outline_width": "0.5",
+            }
+        )
+        categories.append(QgsRendererCategory(entry.value, symbol, entry.name))
+    return QgsCategorizedSymbolRenderer(field, categories)
