@@ -11,8 +11,11 @@ from qgis.core import (
     QgsMapLayer,
     QgsPalettedRasterRenderer,
     QgsRasterLayer,
+    QgsSimpleFillSymbolLayer,
+    QgsSymbol,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor, QIcon, QPixmap
 
 from ..engine.imagerydl.labels.classes import ClassEntry, Color, distinct_color, lenient_schema
@@ -84,7 +87,7 @@ def _of_renderer(renderer: QgsCategorizedSymbolRenderer) -> list[ClassEntry]:
             continue  # the category of all other values
         found = number(value)
         name = category.label() or text(value)
-        entries.append(ClassEntry(place if found is None else found, name, _color(category.symbol().color())))
+        entries.append(ClassEntry(place if found is None else found, name, _symbol_color(category.symbol())))
     return entries
 
 
@@ -107,6 +110,14 @@ def _of_fields(layer: QgsVectorLayer) -> list[ClassEntry]:
             for place, value in enumerate(sorted(found), start=1)
         ]
     return [ClassEntry(numbers[value], name or value) for value, name in found.items()]
+
+
+def _symbol_color(symbol: QgsSymbol) -> Color:
+    """The colour a symbol is seen in: of its outline where it is not filled."""
+    layer = symbol.symbolLayer(0)
+    if isinstance(layer, QgsSimpleFillSymbolLayer) and layer.brushStyle() == Qt.BrushStyle.NoBrush:
+        return _color(layer.strokeColor())
+    return _color(symbol.color())
 
 
 def _color(color: QColor) -> Color:

@@ -148,6 +148,43 @@ def test_a_verdict_is_taken_back_and_its_object_shown_again(dock):
     assert all(row[2] is None for row in rows(dock))
 
 
+def test_a_verdict_is_taken_back_after_a_save_too(dock):
+    dock.approve()
+    dock.save()
+    dock.step(-1)
+    assert not dock.undo_button.isEnabled()
+    dock.reopen_button.click()
+    assert {row[2] for row in rows(dock)} == {None, "Pending"}
+    assert confidence(dock) == 35.0
+
+
+def test_a_corrected_object_counts_against_the_class_it_was_found_as(dock):
+    """Else the precision of a class would grow with every object taken out of it."""
+    dock.class_box.setCurrentIndex(dock.class_box.findData("Tree"))
+    dock.reclass_digit(3)
+    dock.approve()
+    assert "Reviewed 2 of 2" in dock.summary_label.text()
+    assert "Precision: 50.0 % of all." in dock.summary_label.text()
+    dock.step(-2)
+    dock.reclass_digit(2)
+    told = next(f for f in dock._verdicts.layer.getFeatures() if f["Confidence"] == 35.0)
+    assert (told["ClassName"], told["FormerClass"] or None, told["Corrected"] or None) == ("Tree", None, None)
+    assert "Precision: 100.0 % of all." in dock.summary_label.text()
+
+
+def test_a_verdict_costs_the_same_in_a_layer_of_many_objects(dock):
+    """Only what was edited is read again."""
+    layer = dock._verdicts.layer
+    read = []
+    findings = dock._verdicts.findings
+    dock._verdicts.findings = lambda numbers=None: read.append(numbers) or findings(numbers)
+    dock.approve()
+    dock.undo()
+    settle(200)
+    assert all(numbers is not None and len(numbers) == 1 for numbers in read)
+    assert layer.isEditable()
+
+
 def test_filters_and_order(dock):
     dock.class_box.setCurrentIndex(dock.class_box.findData("Roof"))
     assert [dock._findings[number].confidence for number in dock._queue] == [40.0, 60.0, 90.0]

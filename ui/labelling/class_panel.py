@@ -37,7 +37,7 @@ from ...processing_provider.translation import tr
 from ..layer_classes import classes_of_layer, swatch
 from .class_dialog import ClassDialog
 
-_CLASS, _VALUE, _SAMPLES, _SHARE = range(4)
+_CLASS, _KEY, _VALUE, _SAMPLES, _SHARE = range(5)
 _VALUE_ROLE = Qt.ItemDataRole.UserRole
 #: Classes that a digit chooses.
 _DIGITS = 9
@@ -68,8 +68,8 @@ class ClassPanel(QWidget):
 
         self.title = QLabel()
         self.view = QTreeWidget()
-        self.view.setColumnCount(4)
-        self.view.setHeaderLabels([tr("Class"), tr("Value"), tr("Samples"), tr("Pixels")])
+        self.view.setColumnCount(5)
+        self.view.setHeaderLabels([tr("Class"), tr("Key"), tr("Value"), tr("Samples"), tr("Pixels")])
         self.view.setRootIsDecorated(True)
         self.view.setUniformRowHeights(True)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -77,7 +77,7 @@ class ClassPanel(QWidget):
         header = self.view.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(_CLASS, QHeaderView.ResizeMode.Stretch)
-        for column in (_VALUE, _SAMPLES, _SHARE):
+        for column in (_KEY, _VALUE, _SAMPLES, _SHARE):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self.view.currentItemChanged.connect(lambda *_: self.chosen.emit(self.current()))
         self.view.itemDoubleClicked.connect(lambda *_: self.edit())
@@ -270,8 +270,8 @@ class ClassPanel(QWidget):
         self.chosen.emit(self.current())
 
     def _item(self, node: ClassNode) -> QTreeWidgetItem:
-        item = QTreeWidgetItem([node.name, "" if node.value is None else str(node.value), "", ""])
-        for column in (_VALUE, _SAMPLES, _SHARE):
+        item = QTreeWidgetItem([node.name, "", "" if node.value is None else str(node.value), "", ""])
+        for column in (_KEY, _VALUE, _SAMPLES, _SHARE):
             item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if node.value is None:
             return item
@@ -279,7 +279,7 @@ class ClassPanel(QWidget):
         item.setIcon(_CLASS, swatch(node.color))
         self._items[node.value] = item
         if len(self._items) <= _DIGITS:
-            item.setToolTip(_CLASS, tr("Key {digit}").format(digit=len(self._items)))
+            item.setText(_KEY, str(len(self._items)))
         return item
 
     def _button(self, icon: str, tip: str, clicked: Callable[[], None]) -> QToolButton:

@@ -124,6 +124,8 @@ class LabelDock(QgsDockWidget):
         layer.setName(os.path.splitext(os.path.basename(path))[0])
         QgsProject.instance().addMapLayer(layer)
         self.use_layer(layer)
+        if self.samples is not None and not layer.customProperty(SCHEMA_PROPERTY):
+            self.samples.keep_schema(self.classes.tree)
 
     def _enter_layer(self, layer: QgsVectorLayer) -> None:
         forget_undefined_crs(layer)
@@ -135,8 +137,6 @@ class LabelDock(QgsDockWidget):
         tree = self.samples.schema()
         if tree.nodes:
             self.classes.set_tree(tree)
-        if self.classes.tree.nodes and not layer.customProperty(SCHEMA_PROPERTY):
-            self.samples.keep_schema(self.classes.tree)
 
     def _leave_layer(self) -> None:
         self._problem = ""
@@ -204,6 +204,11 @@ class LabelDock(QgsDockWidget):
         mismatch = self._mismatch()
         if mismatch:
             raise ParameterError(mismatch)
+        if self.samples.has_images and self.imagery() is None:
+            raise ParameterError(tr("Choose the imagery first."))
+        # Not before: a layer that was only looked at keeps its own style.
+        if not self.samples.layer.customProperty(SCHEMA_PROPERTY):
+            self.samples.keep_schema(self.classes.tree)
         return self.samples, entry
 
     def _mismatch(self) -> str:
@@ -274,10 +279,19 @@ class LabelDock(QgsDockWidget):
         return imagery.pixels(shape, self.samples.layer.crs()) if imagery else None
 
     def _begin_redrawing(self, number: int) -> None:
+        if number < 0:  # not saved yet: saving, at whatever moment, would give it another number
+            number = self._saved_number(number)
         if not any(self._canvas.mapTool() is tool for tool in self._tools.values()):
             self.set_tool(shapes.POLYGON)
         self._redrawn = number
         self.state.setText(tr("Draw the sample anew; Escape and another tool leave it as it is."))
+
+    def _saved_number(self, number: int) -> int:
+        """Save; the number that a new sample has then."""
+        shape = self.samples.shape(number)
+        if not self.save():
+            raise DataError(tr("The sample could not be saved."))
+        return self.samples.find(shape)
 
     def _edit_vertices(self) -> None:
         layer = self.samples.layer

@@ -328,6 +328,18 @@ class Samples(QObject):
         """The outline of a sample."""
         return self.layer.getGeometry(feature_id)
 
+    def find(self, shape: QgsGeometry) -> int:
+        """The newest sample with this very outline.
+
+        Raises:
+            DataError: If there is none.
+        """
+        request = QgsFeatureRequest().setFilterRect(shape.boundingBox()).setNoAttributes()
+        found = [each.id() for each in self.layer.getFeatures(request) if each.geometry().equals(shape)]
+        if not found:
+            raise DataError(tr("The sample is no longer there."))
+        return max(found)
+
     @contextmanager
     def _step(self, what: str) -> Iterator[None]:
         if not self.layer.isEditable() and not self.layer.startEditing():

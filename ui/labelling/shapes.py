@@ -60,12 +60,11 @@ class DrawingTool(QgsMapTool):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - the name QGIS calls
         """Escape forgets the shape so far; 1 to 9 choose a class."""
-        number = event.key() - Qt.Key.Key_0
         plain = (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
         if event.key() == Qt.Key.Key_Escape:
             self.cancel()
-        elif 1 <= number <= 9 and event.modifiers() in plain:
-            self.digit.emit(number)
+        elif event.text() and event.text() in "123456789" and event.modifiers() in plain:
+            self.digit.emit(int(event.text()))
         event.ignore()  # as QGIS's own tools do: the canvas has uses of its own for accepted keys
 
     def show_shape(self, shape: QgsGeometry) -> None:

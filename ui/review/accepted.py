@@ -46,7 +46,7 @@ def make_samples(verdicts: Verdicts, findings: Sequence[Finding], path: str) -> 
     source = verdicts.layer
     if source.geometryType() != compat.GEOMETRY_POLYGON:
         raise DataError(tr("{layer} holds no polygons.").format(layer=source.name()))
-    labels = {finding.number: finding.label for finding in findings if finding.status == APPROVED}
+    labels = {finding.number: finding.present_label for finding in findings if finding.status == APPROVED}
     if not labels:
         raise DataError(tr("No object is approved yet."), tr("Approve some first."))
     forget_undefined_crs(source)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import os
+from collections.abc import Callable
 from typing import Any, Optional
 
 from qgis.core import QgsGeometry, QgsMapLayer, QgsProject, QgsVectorLayer
@@ -12,7 +14,6 @@ from qgis.PyQt.QtGui import QColor, QKeySequence
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QFrame,
@@ -51,6 +52,7 @@ from ..labelling.samples import forget_undefined_crs
 from ..layer_classes import classes_of_layer, swatch
 from ..layer_life import is_alive
 from .accepted import make_samples
+from .limit_box import LimitBox
 from .verdicts import Verdicts, copy_layer
 
 #: How much wider than the object the map shows.
@@ -82,6 +84,7 @@ class ReviewDock(QgsDockWidget):
         self._verdicts: Optional[Verdicts] = None
         self._findings: dict[int, Finding] = {}
         self._classes: list[ClassEntry] = []
+        self._edited: set[int] = set()
         self._queue: list[int] = []
         self._at = 0
         self._band: Optional[QgsRubberBand] = None
@@ -95,7 +98,7 @@ class ReviewDock(QgsDockWidget):
         self._burst = QTimer(self)
         self._burst.setSingleShot(True)
         self._burst.setInterval(_BURST)
-        self._burst.timeout.connect(self._read_again)
+        self._burst.timeout.connect(self._read_edited)
         self._build()
         self._add_shortcuts()
         self.layer_box.layerChanged.connect(self._layer_chosen)
@@ -120,8 +123,9 @@ class ReviewDock(QgsDockWidget):
             self.say(str(error))
             return
         self._verdicts = verdicts
-        for signal in (layer.attributeValueChanged, layer.featureAdded, layer.featuresDeleted):
-            signal.connect(self._layer_edited)
+        layer.attributeValueChanged.connect(self._feature_edited)
+        layer.featureAdded.connect(self._feature_edited)
+        layer.featuresDeleted.connect(self._features_deleted)
         layer.willBeDeleted.connect(self._leave_layer)
         self._autosave.watch(layer)
         self.say("")
@@ -156,31 +160,48 @@ class ReviewDock(QgsDockWidget):
         self._autosave.watch(None)
         verdicts, self._verdicts = self._verdicts, None
         self._findings, self._queue, self._at = {}, [], 0
+        self._edited.clear()
         if verdicts is not None and is_alive(verdicts.layer):
             layer = verdicts.layer
-            for signal in (layer.attributeValueChanged, layer.featureAdded, layer.featuresDeleted):
-                signal.disconnect(self._layer_edited)
+            layer.attributeValueChanged.disconnect(self._feature_edited)
+            layer.featureAdded.disconnect(self._feature_edited)
+            layer.featuresDeleted.disconnect(self._features_deleted)
             layer.willBeDeleted.disconnect(self._leave_layer)
         if verdicts is not None:
             self._put_tools_away()
             self._show()
 
-    def _layer_edited(self, *_: Any) -> None:
+    def _feature_edited(self, feature_id: int, *_: Any) -> None:
+        self._edited.add(feature_id)
+        self._burst.start()
+
+    def _features_deleted(self, ids: list[int]) -> None:
+        self._edited.update(ids)
         self._burst.start()
 
     def _read(self) -> None:
         self._findings = {finding.number: finding for finding in self._verdicts.findings()}
         self._classes = classes_of_layer(self._verdicts.layer)
+        self._edited.clear()
 
-    def _read_again(self) -> None:
-        """Somebody else edited, or a verdict was given: the queue stays, without what is gone."""
-        if self._ready() is None:
-            return
-        here = self.current()
-        self._findings = {finding.number: finding for finding in self._verdicts.findings()}
-        self._queue = [number for number in self._queue if number in self._findings]
-        self._at = self._queue.index(here) if here in self._queue else min(self._at, len(self._queue))
+    def _read_edited(self) -> list[int]:
+        """Look again at what was edited, here or elsewhere; the queue stays, without what is gone."""
+        verdicts = self._ready()
+        if verdicts is None or not self._edited:
+            return []
+        edited, here = sorted(self._edited), self.current()
+        self._edited.clear()
+        found = {finding.number: finding for finding in verdicts.findings(edited)}
+        for number in edited:
+            if number in found:
+                self._findings[number] = found[number]
+            else:
+                self._findings.pop(number, None)
+        if len(found) < len(edited):
+            self._queue = [number for number in self._queue if number in self._findings]
+            self._at = self._queue.index(here) if here in self._queue else min(self._at, len(self._queue))
         self._show()
+        return edited
 
     def _ready(self) -> Optional[Verdicts]:
         """What is reviewed; None where nothing is, or its layer has gone."""
@@ -217,12 +238,11 @@ class ReviewDock(QgsDockWidget):
 
     def _filtered(self) -> list[Finding]:
         label = self.class_box.currentData()
-        low, high = self.low_box.value(), self.high_box.value()
         return choose(
             list(self._findings.values()),
             None if label is None else {label},
-            low if low > self.low_box.minimum() else None,
-            high if high < self.high_box.maximum() else None,
+            self.low_box.limit(),
+            self.high_box.limit(),
         )
 
     # Verdicts
@@ -250,14 +270,16 @@ class ReviewDock(QgsDockWidget):
         verdicts = self._ready()
         if verdicts is None or not verdicts.layer.undoStack().canUndo():
             return
-        before = dict(self._findings)
         verdicts.undo()
-        self._read_again()
-        changed = [number for number, finding in self._findings.items() if before.get(number) != finding]
-        if changed and changed[0] in self._queue:
-            self._at = self._queue.index(changed[0])
+        changed = next((number for number in self._read_edited() if number in self._queue), None)
+        if changed is not None:
+            self._at = self._queue.index(changed)
             self._show()
             self._zoom()
+
+    def reopen(self) -> None:
+        """Take the verdict on this object back, whenever it was given; what was corrected stays."""
+        self._judge(lambda verdicts, number: verdicts.reopen(number), and_go_on=False)
 
     def begin_redrawing(self) -> None:
         """Draw the object anew: a box where it is one, else a polygon."""
@@ -289,7 +311,7 @@ class ReviewDock(QgsDockWidget):
             self._put_tools_away()
             self._judge(lambda verdicts, number: verdicts.redraw(number, moved))
 
-    def _judge(self, verdict: Any) -> None:
+    def _judge(self, verdict: Callable[[Verdicts, int], None], and_go_on: bool = True) -> None:
         verdicts, number = self._ready(), self.current()
         if verdicts is None or number is None:
             return
@@ -299,8 +321,8 @@ class ReviewDock(QgsDockWidget):
             self.say(str(error))
             return
         self.say("")
-        self._read_again()
-        self.step(1)
+        self._read_edited()
+        self.step(1 if and_go_on else 0)
 
     # What comes of it
 
@@ -364,12 +386,13 @@ class ReviewDock(QgsDockWidget):
             return tr("That was the last one.") if self._queue else tr("No object passes the filters.")
         finding = self._findings[number]
         lines = [
-            "<b>{}</b>".format(finding.label or tr("object")),
+            "<b>{}</b>".format(html.escape(finding.present_label or tr("object"))),
             tr("{place} of {count}").format(place=self._at + 1, count=len(self._queue)),
         ]
         if finding.confidence is not None:
             lines.append(tr("confidence {value}").format(value=f"{finding.confidence:.4g}"))
-        issue, former = self._verdicts.note(number)
+        issue = html.escape(self._verdicts.issue(number))
+        former = html.escape(finding.label) if finding.true_label else ""
         status = f'<span style="color: {_COLORS[finding.status]}"><b>{tr(finding.status)}</b></span>'
         told = [status, issue, tr("was {former}").format(former=former) if former else ""]
         return " · ".join(lines) + "<br/>" + " · ".join(filter(None, told))
@@ -411,6 +434,8 @@ class ReviewDock(QgsDockWidget):
         self.save_button.setEnabled(self._autosave.is_pending)
         verdicts = self._ready()
         self.undo_button.setEnabled(verdicts is not None and verdicts.layer.undoStack().canUndo())
+        finding = self._findings.get(self.current())
+        self.reopen_button.setEnabled(finding is not None and finding.is_reviewed)
 
     def _fill_filters(self) -> None:
         boxes = (self.class_box, self.low_box, self.high_box, self.reclass_box)
@@ -423,11 +448,7 @@ class ReviewDock(QgsDockWidget):
         known = [f.confidence for f in self._findings.values() if f.confidence is not None]
         low, high = (min(known), max(known)) if known else (0.0, 0.0)
         for box in (self.low_box, self.high_box):
-            box.setDecimals(3 if high <= 1 else 1)
-            box.setSingleStep(0.05 if high <= 1 else 5)
-            # Beyond the ends, or rounding would cut off the least and the most sure.
-            box.setRange(low - box.singleStep(), high + box.singleStep())
-            box.setValue(box.minimum() if box is self.low_box else box.maximum())
+            box.set_ends(low, high)
             box.setEnabled(bool(known))
         self.reclass_box.clear()
         for place, entry in enumerate(self._classes, start=1):
@@ -495,8 +516,7 @@ class ReviewDock(QgsDockWidget):
         ):
             self.order_box.addItem(told, order)
         self.class_box = QComboBox()
-        self.low_box, self.high_box = QDoubleSpinBox(), QDoubleSpinBox()
-        self.low_box.setSpecialValueText(tr("any"))
+        self.low_box, self.high_box = LimitBox(is_upper=False), LimitBox(is_upper=True)
         confidence = QHBoxLayout()
         confidence.addWidget(self.low_box, 1)
         confidence.addWidget(QLabel(tr("to")))
@@ -548,16 +568,31 @@ class ReviewDock(QgsDockWidget):
         self.next_button.clicked.connect(lambda *_: self.step(1))
         self.undo_button = QPushButton(tr("Undo (U)"))
         self.undo_button.clicked.connect(lambda *_: self.undo())
+        self.reopen_button = QPushButton(tr("Reopen (O)"))
+        self.reopen_button.setToolTip(tr("Take the verdict on this object back, also after a save"))
+        self.reopen_button.clicked.connect(lambda *_: self.reopen())
         self.save_button = QPushButton(tr("Save"))
         self.save_button.setToolTip(tr("Verdicts are saved by themselves within a minute"))
         self.save_button.clicked.connect(lambda *_: self.save())
         row = QHBoxLayout()
-        for button in (self.back_button, self.next_button, self.undo_button, self.save_button):
+        for button in (
+            self.back_button,
+            self.next_button,
+            self.undo_button,
+            self.reopen_button,
+            self.save_button,
+        ):
             row.addWidget(button)
         return row
 
     def _add_shortcuts(self) -> None:
-        deeds = {"A": self.approve, "R": self.reject, "D": self.begin_redrawing, "U": self.undo}
+        deeds = {
+            "A": self.approve,
+            "R": self.reject,
+            "D": self.begin_redrawing,
+            "U": self.undo,
+            "O": self.reopen,
+        }
         deeds.update({"N": lambda: self.step(1), "P": lambda: self.step(-1)})
         for digit in range(1, 10):
             deeds[str(digit)] = lambda digit=digit: self.reclass_digit(digit)

@@ -6,9 +6,9 @@ Every verdict is one step of the layer's undo stack.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Optional
 
 from qgis.core import (
     QgsFeatureRequest,
@@ -93,24 +93,26 @@ class Verdicts:
 
     # What is there
 
-    def findings(self) -> list[Finding]:
-        """All objects, in the order of the layer."""
-        labels = [self._place(name) for name in (self.name_field, self.class_field)]
-        others = [self._place(name) for name in (self.confidence_field, STATUS, CORRECTED)]
-        request = QgsFeatureRequest().setFlags(compat.NO_GEOMETRY)
-        request.setSubsetOfAttributes([place for place in (*labels, *others) if place >= 0])
-        found = []
-        for feature in self.layer.getFeatures(request):
-            cells = [feature.attribute(place) if place >= 0 else None for place in others]
-            label = next(filter(None, (text(feature.attribute(place)) for place in labels if place >= 0)), "")
-            status = _STATUSES.get(text(cells[1]).lower(), PENDING)
-            found.append(Finding(feature.id(), label, decimal(cells[0]), status, bool(text(cells[2]))))
-        return found
+    def findings(self, numbers: Optional[Sequence[int]] = None) -> list[Finding]:
+        """The objects in the order of the layer.
 
-    def note(self, feature_id: int) -> tuple[str, str]:
-        """What was said about an object: its issue, and the class it had before."""
-        feature = self.layer.getFeature(feature_id)
-        return tuple(text(feature.attribute(self._place(name))) for name in (ISSUE, FORMER_CLASS))
+        Args:
+            numbers: Feature ids; None for all. Those that are gone are left out.
+        """
+        names = (self.name_field, self.class_field, self.confidence_field, STATUS, CORRECTED, FORMER_CLASS)
+        places = [self._place(name) for name in names]
+        request = QgsFeatureRequest().setFlags(compat.NO_GEOMETRY)
+        if numbers is not None:
+            request.setFilterFids(list(numbers))
+        request.setSubsetOfAttributes([place for place in places if place >= 0])
+        return [
+            _finding(feature.id(), [feature.attribute(place) if place >= 0 else None for place in places])
+            for feature in self.layer.getFeatures(request)
+        ]
+
+    def issue(self, feature_id: int) -> str:
+        """Why an object was rejected, where that was said."""
+        return text(self.layer.getFeature(feature_id).attribute(self._place(ISSUE)))
 
     def shape(self, feature_id: int) -> QgsGeometry:
         """The outline of an object."""
@@ -140,18 +142,24 @@ class Verdicts:
             raise DataError(tr("{layer} has no field of classes.").format(layer=self.layer.name()))
         feature = self.layer.getFeature(feature_id)
         place, named = self._place(self.class_field), self._place(self.name_field)
-        former = text(feature.attribute(named if named >= 0 else place))
         by_value = number(feature.attribute(place)) is not None or self.layer.fields().at(place).isNumeric()
-        cells: dict[str, Any] = {self.class_field: entry.value if by_value else entry.name}
-        if named >= 0:
-            cells[self.name_field] = entry.name
-        if text(feature.attribute(place)) == text(cells[self.class_field]):
+        value: Any = entry.value if by_value else entry.name
+        if text(feature.attribute(place)) == text(value):
             self.approve(feature_id)
             return
-        cells.update({STATUS: APPROVED, ISSUE: None, CORRECTED: self._corrections(feature, CLASS)})
-        # The class the model gave it, also where it is corrected twice.
-        if not text(feature.attribute(self._place(FORMER_CLASS))):
-            cells[FORMER_CLASS] = former
+        present = text(feature.attribute(named if named >= 0 else place))
+        # The class the model gave it, also where it is corrected twice; none where it gets that back.
+        former = text(feature.attribute(self._place(FORMER_CLASS))) or present
+        is_back = former == (entry.name if named >= 0 else text(value))
+        cells: dict[str, Any] = {
+            self.class_field: value,
+            STATUS: APPROVED,
+            ISSUE: None,
+            CORRECTED: self._corrections(feature, CLASS, not is_back),
+            FORMER_CLASS: None if is_back else former,
+        }
+        if named >= 0:
+            cells[self.name_field] = entry.name
         self._judge(feature_id, tr("Make it {name}").format(name=entry.name), cells)
 
     def redraw(self, feature_id: int, shape: QgsGeometry) -> None:
@@ -160,7 +168,7 @@ class Verdicts:
         if QgsWkbTypes.isMultiType(self.layer.wkbType()):
             typed.convertToMultiType()
         feature = self.layer.getFeature(feature_id)
-        cells = {STATUS: APPROVED, ISSUE: None, CORRECTED: self._corrections(feature, OUTLINE)}
+        cells = {STATUS: APPROVED, ISSUE: None, CORRECTED: self._corrections(feature, OUTLINE, True)}
         with self._step(tr("Redraw an object")):
             if not self.layer.changeGeometry(feature_id, typed):
                 raise self._refused()
@@ -171,9 +179,12 @@ class Verdicts:
         self.layer.undoStack().undo()
         self.layer.triggerRepaint()
 
-    def _corrections(self, feature: Any, further: str) -> str:
-        earlier = text(feature.attribute(self._place(CORRECTED))).split(", ")
-        return ", ".join(word for word in (CLASS, OUTLINE) if word in earlier or word == further)
+    def _corrections(self, feature: Any, word: str, applies: bool) -> Optional[str]:
+        """What was corrected of an object once ``word`` was, or no longer is."""
+        words = set(text(feature.attribute(self._place(CORRECTED))).split(", ")) - {word}
+        if applies:
+            words.add(word)
+        return ", ".join(known for known in (CLASS, OUTLINE) if known in words) or None
 
     def _judge(self, feature_id: int, what: str, cells: dict[str, Any]) -> None:
         with self._step(what):
@@ -202,6 +213,20 @@ class Verdicts:
 
     def _refused(self) -> DataError:
         return DataError(tr("{layer} did not take the change.").format(layer=self.layer.name()))
+
+
+def _finding(feature_id: int, cells: Sequence[Any]) -> Finding:
+    """An object from its cells: class name, class, confidence, status, corrections, former class."""
+    label = text(cells[0]) or text(cells[1])
+    former = text(cells[5])
+    return Finding(
+        number=feature_id,
+        label=former or label,
+        confidence=decimal(cells[2]),
+        status=_STATUSES.get(text(cells[3]).lower(), PENDING),
+        is_corrected=bool(text(cells[4])),
+        true_label=label if former else "",
+    )
 
 
 def copy_layer(layer: QgsVectorLayer, path: str) -> QgsVectorLayer:

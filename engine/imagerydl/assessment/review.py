@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Optional
 
 PENDING, APPROVED, REJECTED = "Pending", "Approved", "Rejected"
@@ -27,10 +28,11 @@ class Finding:
 
     Attributes:
         number: Its feature id.
-        label: Its class, as text.
+        label: The class it was found as, as text: what filters and precision are about.
         confidence: As the layer has it; None where it has none.
         status: One of PENDING, APPROVED and REJECTED.
         is_corrected: Whether its class or outline was corrected.
+        true_label: The class it was corrected to; "" where that is the one it was found as.
     """
 
     number: int
@@ -38,11 +40,17 @@ class Finding:
     confidence: Optional[float] = None
     status: str = PENDING
     is_corrected: bool = False
+    true_label: str = ""
 
     @property
     def is_reviewed(self) -> bool:
         """Whether there is a verdict."""
         return self.status != PENDING
+
+    @property
+    def present_label(self) -> str:
+        """The class it has now."""
+        return self.true_label or self.label
 
     @property
     def is_right(self) -> bool:
@@ -127,7 +135,7 @@ def ordered(findings: Sequence[Finding], order: str) -> list[Finding]:
     if order == AS_STORED:
         return list(findings)
     if order == AT_RANDOM:
-        return sorted(findings, key=_place)
+        return sorted(findings, key=lambda finding: _place(finding.number))
     if order not in ORDERS:
         raise ValueError(f"{order!r} is none of {', '.join(ORDERS)}")
     sign = 1 if order == LEAST_SURE else -1
@@ -182,6 +190,7 @@ def _precision(right: int, count: int, total: int) -> Optional[Precision]:
     return Precision(share, *wilson_interval(right, count), count, False)
 
 
-def _place(finding: Finding) -> bytes:
+@lru_cache(maxsize=1_000_000)
+def _place(number: int) -> bytes:
     # By a hash of its number, an object keeps its place when others come or go.
-    return hashlib.sha256(f"review {finding.number}".encode()).digest()
+    return hashlib.sha256(f"review {number}".encode()).digest()
