@@ -17,17 +17,19 @@ DELAY = 45_000
 class AutoSave(QObject):
     """Commits the edits of one layer some time after they were made; it stays in edit mode.
 
+    Attributes:
+        problem: Why saving failed last time; the edits are still there, and it is tried again. Else "".
+
     Signals:
-        changed: What is unsaved has changed.
-        failed: Saving failed, with the reason; the edits are still there, and it is tried again.
+        changed: What is unsaved has changed, or could not be saved.
     """
 
     changed = pyqtSignal()
-    failed = pyqtSignal(str)
 
     def __init__(self, parent: Optional[QObject] = None) -> None:
         super().__init__(parent)
         self._layer: Optional[QgsVectorLayer] = None
+        self.problem = ""
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY)
@@ -40,7 +42,7 @@ class AutoSave(QObject):
             self.save()
             self._layer.layerModified.disconnect(self._modified)
         self._timer.stop()
-        self._layer = layer
+        self._layer, self.problem = layer, ""
         if layer is not None:
             layer.layerModified.connect(self._modified)
 
@@ -53,16 +55,16 @@ class AutoSave(QObject):
         """Save now; whether nothing is unsaved afterwards."""
         self._timer.stop()
         if not self.is_pending:
+            self.problem = ""
             return True
         saved = self._layer.commitChanges(False)
+        self.problem = ""
         if not saved:
             reasons = "; ".join(self._layer.commitErrors())
+            self.problem = tr(
+                "The edits of {layer} could not be saved, and will be tried again: {reasons}"
+            ).format(layer=self._layer.name(), reasons=reasons)
             self._timer.start()
-            self.failed.emit(
-                tr("The edits of {layer} could not be saved: {reasons}").format(
-                    layer=self._layer.name(), reasons=reasons
-                )
-            )
         self.changed.emit()
         return saved
 

@@ -37,6 +37,9 @@ class DockSwitches:
         if name not in self._docks:
             dock = self._docks[name] = self._make(name)
             self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+            for other in self._docks.values():
+                if other is not dock and other.isVisible():  # one above the other, neither has room
+                    self._iface.mainWindow().tabifyDockWidget(other, dock)
             dock.closed.connect(lambda: self.actions[name].setChecked(False))
         return self._docks[name]
 

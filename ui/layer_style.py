@@ -1,22 +1,28 @@
-"""Keeps a layer's style in the GeoPackage that the layer lies in, so that it comes back in any project."""
+"""Keeps a layer's style beside its file, so that it comes back in any project."""
 
 from __future__ import annotations
+
+import os
 
 from qgis.core import QgsVectorLayer
 
 
-def keep_style(layer: QgsVectorLayer, name: str) -> None:
-    """Make the present style the default one in the layer's file; nothing where that is no GeoPackage.
+def keep_style(layer: QgsVectorLayer) -> None:
+    """Write the present style into ``<file>.qml``, which QGIS reads with the file.
 
-    Args:
-        layer: The layer.
-        name: What the style is called in the file.
+    Not into the GeoPackage: QGIS 3.22 opens the file a second time for that, and leaves the connections by
+    which the layer is read unusable for a while. Samples would seem to be gone.
     """
-    if layer.dataProvider().storageType() != "GPKG":
-        return
-    # QGIS asks, in a dialog, before it replaces a style; one that is gone is not replaced.
-    _, ids, names, *_ = layer.listStylesInDatabase()
-    for style_id, found in zip(ids, names):
-        if found == name:
-            layer.deleteStyleFromDatabase(style_id)
-    layer.saveStyleToDatabase(name, "", True, "")
+    layer.saveNamedStyle(_style_file(layer))
+
+
+def load_style(layer: QgsVectorLayer) -> None:
+    """Take the style beside the file, or else the default one in it."""
+    if os.path.exists(_style_file(layer)):
+        layer.loadNamedStyle(_style_file(layer))
+    else:
+        layer.loadDefaultStyle()
+
+
+def _style_file(layer: QgsVectorLayer) -> str:
+    return os.path.splitext(layer.source().split("|")[0])[0] + ".qml"

@@ -82,6 +82,14 @@ def test_switch_and_dock_follow_each_other(plugin):
     assert not dock.isVisible()
 
 
+def test_both_docks_share_one_place(plugin, window):
+    """Side by side they leave no room for the map; one above the other neither has any."""
+    for name in ("label", "review"):
+        plugin._switches.actions[name].trigger()
+    label, review = (plugin._switches.dock(name) for name in ("label", "review"))
+    assert window.mainWindow().tabifiedDockWidgets(label) == [review]
+
+
 def test_samples_of_approved_objects_go_on_in_the_dock_for_labelling(plugin, project, tmp_path):
     from qgis.core import QgsCoordinateReferenceSystem
 

@@ -250,6 +250,36 @@ def test_what_is_drawn_is_saved_soon_and_drawing_goes_on(dock, canvas, tmp_path,
     assert len(dock.samples.rows()) == 2
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """Who waits 50 ms for a file that is locked, in place of seconds; to be named before what opens it."""
+    monkeypatch.setenv("OGR_SQLITE_PRAGMA", "busy_timeout=50")
+
+
+def test_a_file_that_another_program_holds_is_tried_again(impatient, dock, canvas, tmp_path):
+    """The edits stay, the state says why, and the next try saves them."""
+    dock.set_tool("rectangle")
+    Hand(canvas).drag((8, 8), (24, 20))
+    other = sqlite3.connect(tmp_path / "samples.gpkg", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert not dock.save()
+    assert "could not be saved" in dock.state.text()
+    assert dock._autosave._timer.isActive()
+    assert len(dock.samples.rows()) == 1
+    other.execute("ROLLBACK")
+    other.close()
+    assert dock.save()
+    assert saved_rows(tmp_path / "samples.gpkg") == 1
+    assert dock.state.text() == "Everything is saved."
+
+
+def test_the_first_raster_of_a_project_is_the_imagery(make_dock, canvas, project, raster):
+    dock = make_dock(canvas)
+    assert dock.imagery().layer is raster
+    project.removeMapLayer(raster.id())
+    assert dock.imagery() is None
+
+
 def test_closing_the_dock_saves_and_gives_the_map_its_tool_back(dock, canvas, tmp_path):
     dock.set_tool("rectangle")
     Hand(canvas).drag((8, 8), (24, 20))
@@ -317,6 +347,22 @@ def test_a_schema_is_made_nested_saved_and_opened_again(dock, tmp_path):
     dock.classes.load(str(tmp_path / "land.json"))
     assert dock.classes.tree == before
     assert dock.classes.view.topLevelItem(0).child(0).text(0) == "Low density"
+
+
+def test_samples_stay_readable_while_the_schema_is_edited(dock, canvas):
+    """Writing the style into the file by a second connection used to break reading by the first."""
+    from imagerydl.engine.imagerydl.labels.classes import ClassEntry
+
+    draw_two_roofs_and_a_tree(dock, Hand(canvas))
+    for value in (8, 9):
+        dock.save()
+        dock.classes.insert(ClassEntry(value, f"class {value}", (value, 0, 0)))
+        assert len(dock.samples.rows()) == 3
+        Hand(canvas).drag((30 + 3 * value, 5), (32 + 3 * value, 8))
+        dock.undo_button.click()
+        assert len(dock.samples.rows()) == 3
+    dock.save()
+    assert len(dock.samples.rows()) == 3
 
 
 def test_a_renamed_class_renames_its_samples_and_a_used_one_stays(dock, canvas):

@@ -314,6 +314,50 @@ def test_samples_of_the_approved_ones_feed_the_export_and_rejected_ones_nothing(
     assert "is there already" in dock.state.text()
 
 
+def test_objects_found_in_photographs_become_samples_of_these(provider, canvas, project, engine, tmp_path):
+    """Without a coordinate system: rows below the x axis, and each sample names its image."""
+    from qgis.core import QgsCoordinateReferenceSystem
+    from qgis.PyQt.QtGui import QImage
+
+    from imagerydl.ui.review.dock import ReviewDock
+
+    image = QImage(SIZE, SIZE, QImage.Format.Format_RGB888)
+    image.fill(0x336699)
+    image.save(str(tmp_path / "photo.png"))
+    layer = found_layer()
+    layer.setCrs(QgsCoordinateReferenceSystem())
+    layer.startEditing()
+    for feature in layer.getFeatures():
+        shape = feature.geometry()
+        shape.translate(0, -38)  # from y = 10 to 18 to rows 20 to 28
+        layer.changeGeometry(feature.id(), shape)
+        layer.changeAttributeValue(feature.id(), layer.fields().lookupField("Image"), "photo.png")
+    layer.commitChanges()
+    project.addMapLayer(layer)
+    dock = ReviewDock(canvas)
+    dock.layer_box.setLayer(layer)
+    dock.review_copy(str(tmp_path / "review.gpkg"))
+    assert dock._verdicts is not None, dock.state.text()
+    dock.approve()
+    samples = dock.make_samples(str(tmp_path / "approved.gpkg"))
+    assert not samples.crs().isValid()
+    processing.run(
+        "imagerydl:exporttrainingdata",
+        {
+            "IN_RASTER": [str(tmp_path / "photo.png")], "IN_CLASS_DATA": samples,
+            "TILE_SIZE_X": SIZE, "TILE_SIZE_Y": SIZE, "STRIDE_X": SIZE, "STRIDE_Y": SIZE,
+            "OUT_FOLDER": str(tmp_path / "chips"),
+        },
+    )  # fmt: skip
+    (label,) = (tmp_path / "chips" / "labels").glob("*.xml")
+    written = label.read_text()
+    assert "<name>2</name>" in written
+    assert "<ymin>20.00</ymin>" in written
+    assert "<ymax>28.00</ymax>" in written
+    dock.leave()
+    dock.deleteLater()
+
+
 def test_no_samples_without_an_approved_object(dock, tmp_path):
     dock.reject()
     assert dock.make_samples(str(tmp_path / "approved.gpkg")) is None

@@ -70,7 +70,6 @@ class LabelDock(QgsDockWidget):
         self._problem = ""
         self._autosave = AutoSave(self)
         self._autosave.changed.connect(self._tell_state)
-        self._autosave.failed.connect(self.say)
         self._tools = {kind: make(canvas) for kind, make in shapes.TOOLS.items()}
         for tool in self._tools.values():
             tool.drawn.connect(self._take_shape)
@@ -79,6 +78,7 @@ class LabelDock(QgsDockWidget):
         self._add_shortcuts()
         self._canvas.mapToolSet.connect(self._tool_changed)
         QgsProject.instance().readProject.connect(self._adopt)
+        QgsProject.instance().layersAdded.connect(self._find_imagery)
         self.imagery_box.layerChanged.connect(self._imagery_changed)
         self.samples_box.layerChanged.connect(self.use_layer)
         self._adopt()
@@ -152,8 +152,14 @@ class LabelDock(QgsDockWidget):
         samples.deleteLater()
         self._refresh()
 
+    def _find_imagery(self, *_: Any) -> None:
+        """Take the first raster there is, until somebody chooses."""
+        if self.imagery_box.currentLayer() is None and self.imagery_box.count() > 1:
+            self.imagery_box.setCurrentIndex(1)
+
     def _adopt(self, *_: Any) -> None:
         """Go on with the samples of a project where they were left."""
+        self._find_imagery()
         if self.samples is not None or self.samples_box.currentLayer() is not None:
             return
         for layer in QgsProject.instance().mapLayers().values():
@@ -168,6 +174,8 @@ class LabelDock(QgsDockWidget):
         self._redrawn = None
         self._canvas.setMapTool(self._tools[kind])
         self._color_tools()
+        if self._iface is not None and self.samples is not None and is_alive(self.samples.layer):
+            self._iface.setActiveLayer(self.samples.layer)  # whose edits QGIS's own Undo takes back
 
     def label_whole_image(self) -> None:
         """Give the whole image the class chosen."""
@@ -409,7 +417,7 @@ class LabelDock(QgsDockWidget):
         self.redo_button.setEnabled(bool(samples) and samples.layer.undoStack().canRedo())
         self.save_button.setEnabled(self._autosave.is_pending)
         self.export_button.setEnabled(bool(samples))
-        problem = self._problem or self._mismatch()
+        problem = self._problem or self._mismatch() or self._autosave.problem
         if problem:
             self.say(problem)
         elif samples is None:
@@ -425,7 +433,6 @@ class LabelDock(QgsDockWidget):
         self.imagery_box = QgsMapLayerComboBox()
         self.imagery_box.setFilters(compat.LAYER_RASTER)
         self.imagery_box.setAllowEmptyLayer(True)
-        self.imagery_box.setCurrentIndex(min(1, self.imagery_box.count() - 1))
         self.samples_box = QgsMapLayerComboBox()
         self.samples_box.setFilters(compat.LAYER_POLYGON)
         self.samples_box.setAllowEmptyLayer(True)
@@ -532,6 +539,7 @@ class LabelDock(QgsDockWidget):
         self.imagery_box.layerChanged.disconnect(self._imagery_changed)
         self.samples_box.layerChanged.disconnect(self.use_layer)
         QgsProject.instance().readProject.disconnect(self._adopt)
+        QgsProject.instance().layersAdded.disconnect(self._find_imagery)
         self._canvas.mapToolSet.disconnect(self._tool_changed)
         self._put_tools_away()
         self._leave_layer()

@@ -35,7 +35,7 @@ from ...processing_provider import compat
 from ...processing_provider.translation import tr
 from ..cells import number, text
 from ..layer_life import is_alive
-from ..layer_style import keep_style
+from ..layer_style import keep_style, load_style
 
 #: The fields of training samples, as Export Training Data looks for them.
 NAME, VALUE, RED, GREEN, BLUE, COUNT = "Classname", "Classvalue", "RED", "GREEN", "BLUE", "Count"
@@ -110,9 +110,15 @@ def open_samples(path: str) -> QgsVectorLayer:
         raise DataError(
             tr("{path} cannot be opened as a layer.").format(path=path), tr("Choose a file of samples.")
         )
-    layer.loadDefaultStyle()
+    load_style(layer)
     forget_undefined_crs(layer)
     return layer
+
+
+def is_own_file(layer: QgsVectorLayer) -> bool:
+    """Whether a layer lies in a file that :func:`create_samples` made."""
+    path, *options = layer.source().split("|")
+    return path.lower().endswith(".gpkg") and options == [f"layername={LAYER_NAME}"]
 
 
 def forget_undefined_crs(layer: QgsVectorLayer) -> None:
@@ -215,7 +221,8 @@ class Samples(QObject):
         self.layer.setCustomProperty(SCHEMA_PROPERTY, json.dumps(tree.to_json()))
         self.layer.setRenderer(_renderer(tree, self.layer.fields().at(_field(self.layer, VALUE)).name()))
         self.layer.triggerRepaint()
-        keep_style(self.layer, LAYER_NAME)
+        if is_own_file(self.layer):
+            keep_style(self.layer)
 
     def _entries(self) -> list[ClassEntry]:
         places = [_field(self.layer, name) for name in (VALUE, NAME, RED, GREEN, BLUE)]

@@ -94,7 +94,6 @@ class ReviewDock(QgsDockWidget):
         self._tool_before: Any = None
         self._autosave = AutoSave(self)
         self._autosave.changed.connect(self._tell_saving)
-        self._autosave.failed.connect(self.say)
         self._burst = QTimer(self)
         self._burst.setSingleShot(True)
         self._burst.setInterval(_BURST)
@@ -432,6 +431,8 @@ class ReviewDock(QgsDockWidget):
 
     def _tell_saving(self) -> None:
         self.save_button.setEnabled(self._autosave.is_pending)
+        if self._autosave.problem:
+            self.say(self._autosave.problem)
         verdicts = self._ready()
         self.undo_button.setEnabled(verdicts is not None and verdicts.layer.undoStack().canUndo())
         finding = self._findings.get(self.current())

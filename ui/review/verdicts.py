@@ -251,5 +251,5 @@ def copy_layer(layer: QgsVectorLayer, path: str) -> QgsVectorLayer:
     if layer.labeling() is not None:
         copy.setLabeling(layer.labeling().clone())
         copy.setLabelsEnabled(layer.labelsEnabled())
-    keep_style(copy, "review")
+    keep_style(copy)
     return copy
