@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 import xml.etree.ElementTree as ElementTree
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,14 @@ def cells(layer: QgsVectorLayer) -> list[dict[str, object]]:
 
 def saved_rows(path: Path) -> int:
     """Samples as another program sees them."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         return connection.execute("SELECT count(*) FROM samples").fetchone()[0]
+
+
+def change_file(path: Path, statement: str) -> None:
+    """What another program does to the file."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
 
 
 def draw_two_roofs_and_a_tree(dock, hand) -> None:
@@ -250,24 +257,20 @@ def test_what_is_drawn_is_saved_soon_and_drawing_goes_on(dock, canvas, tmp_path,
     assert len(dock.samples.rows()) == 2
 
 
-@pytest.fixture
-def impatient(monkeypatch):
-    """Who waits 50 ms for a file that is locked, in place of seconds; to be named before what opens it."""
-    monkeypatch.setenv("OGR_SQLITE_PRAGMA", "busy_timeout=50")
-
-
-def test_a_file_that_another_program_holds_is_tried_again(impatient, dock, canvas, tmp_path):
+def test_a_save_that_fails_is_told_and_tried_again(dock, canvas, tmp_path):
     """The edits stay, the state says why, and the next try saves them."""
     dock.set_tool("rectangle")
     Hand(canvas).drag((8, 8), (24, 20))
-    other = sqlite3.connect(tmp_path / "samples.gpkg", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+    change_file(
+        tmp_path / "samples.gpkg",
+        "CREATE TRIGGER full BEFORE INSERT ON samples BEGIN SELECT RAISE(ABORT, 'the disk is full'); END",
+    )
     assert not dock.save()
     assert "could not be saved" in dock.state.text()
+    assert "the disk is full" in dock.state.text()
     assert dock._autosave._timer.isActive()
     assert len(dock.samples.rows()) == 1
-    other.execute("ROLLBACK")
-    other.close()
+    change_file(tmp_path / "samples.gpkg", "DROP TRIGGER full")
     assert dock.save()
     assert saved_rows(tmp_path / "samples.gpkg") == 1
     assert dock.state.text() == "Everything is saved."
