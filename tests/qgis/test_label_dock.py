@@ -19,6 +19,7 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
+from qgis.gui import QgsMapToolPan
 from qgis.PyQt.QtCore import QEvent, Qt
 from qgis.PyQt.QtGui import QImage
 from qgis.PyQt.QtWidgets import QApplication
@@ -284,11 +285,17 @@ def test_the_first_raster_of_a_project_is_the_imagery(make_dock, canvas, project
 
 
 def test_closing_the_dock_saves_and_gives_the_map_its_tool_back(dock, canvas, tmp_path):
-    dock.set_tool("rectangle")
+    usual = QgsMapToolPan(canvas)
+    canvas.setMapTool(usual)
+    dock._tool_buttons["circle"].click()
+    dock._tool_buttons["rectangle"].click()
+    dock._tool_buttons["rectangle"].click()
+    assert [kind for kind, button in dock._tool_buttons.items() if button.isChecked()] == ["rectangle"]
     Hand(canvas).drag((8, 8), (24, 20))
     dock.close()
     assert saved_rows(tmp_path / "samples.gpkg") == 1
-    assert canvas.mapTool() is not dock._tools["rectangle"]
+    assert canvas.mapTool() is usual
+    assert not any(button.isChecked() for button in dock._tool_buttons.values())
 
 
 @pytest.mark.parametrize("way", ["samples", "imagery", "all", "project"])

@@ -16,7 +16,6 @@ from qgis.gui import QgsDockWidget, QgsMapCanvas, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor, QKeySequence
 from qgis.PyQt.QtWidgets import (
-    QButtonGroup,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -40,6 +39,7 @@ from ..tool_dialog import open_tool
 from . import shapes
 from .class_panel import ClassPanel
 from .imagery import Imagery, in_system
+from .map_loan import MapLoan
 from .sample_list import SampleList
 from .samples import SCHEMA_PROPERTY, VALUE, Samples, create_samples, forget_undefined_crs, open_samples
 
@@ -74,6 +74,7 @@ class LabelDock(QgsDockWidget):
         for tool in self._tools.values():
             tool.drawn.connect(self._take_shape)
             tool.digit.connect(self._choose_digit)
+        self._loan = MapLoan(canvas, self._tools.values())
         self._build()
         self._add_shortcuts()
         self._canvas.mapToolSet.connect(self._tool_changed)
@@ -172,7 +173,8 @@ class LabelDock(QgsDockWidget):
     def set_tool(self, kind: str) -> None:
         """Draw with one of the tools of :data:`shapes.TOOLS`."""
         self._redrawn = None
-        self._canvas.setMapTool(self._tools[kind])
+        self._loan.take(self._tools[kind])
+        self._tool_changed(self._canvas.mapTool())
         self._color_tools()
         if self._iface is not None and self.samples is not None and is_alive(self.samples.layer):
             self._iface.setActiveLayer(self.samples.layer)  # whose edits QGIS's own Undo takes back
@@ -289,7 +291,7 @@ class LabelDock(QgsDockWidget):
     def _begin_redrawing(self, number: int) -> None:
         if number < 0:  # not saved yet: saving, at whatever moment, would give it another number
             number = self._saved_number(number)
-        if not any(self._canvas.mapTool() is tool for tool in self._tools.values()):
+        if not self._loan.is_taken:
             self.set_tool(shapes.POLYGON)
         self._redrawn = number
         self.state.setText(tr("Draw the sample anew; Escape and another tool leave it as it is."))
@@ -477,17 +479,13 @@ class LabelDock(QgsDockWidget):
     def _tool_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(2)
-        group = QButtonGroup(self)
         self._tool_buttons: dict[str, QToolButton] = {}
         for kind, (icon, tip) in _TOOL_ICONS.items():
             button = self._button(icon, tr(tip))
             button.setCheckable(True)
             button.clicked.connect(lambda _=False, kind=kind: self.set_tool(kind))
-            group.addButton(button)
             row.addWidget(button)
             self._tool_buttons[kind] = button
-        # No button of the group is down while a tool of QGIS itself is in use.
-        group.setExclusive(False)
         self.whole_button = self._button("mActionAddImage", tr("Give the whole image the class chosen"))
         self.whole_button.clicked.connect(lambda *_: self.label_whole_image())
         row.addWidget(self.whole_button)
@@ -531,7 +529,7 @@ class LabelDock(QgsDockWidget):
     def closeEvent(self, event: Any) -> None:  # noqa: N802 - the name Qt calls
         """Save what is unsaved, and give the map its usual tool back."""
         self.save()
-        self._put_tools_away()
+        self._loan.give_back()
         super().closeEvent(event)
 
     def leave(self) -> None:
@@ -541,10 +539,5 @@ class LabelDock(QgsDockWidget):
         QgsProject.instance().readProject.disconnect(self._adopt)
         QgsProject.instance().layersAdded.disconnect(self._find_imagery)
         self._canvas.mapToolSet.disconnect(self._tool_changed)
-        self._put_tools_away()
+        self._loan.end()
         self._leave_layer()
-
-    def _put_tools_away(self) -> None:
-        for tool in self._tools.values():
-            if is_alive(tool) and self._canvas.mapTool() is tool:
-                self._canvas.unsetMapTool(tool)

@@ -48,6 +48,7 @@ from ...processing_provider.translation import tr
 from ..autosave import AutoSave
 from ..labelling import shapes
 from ..labelling.imagery import in_system
+from ..labelling.map_loan import MapLoan
 from ..labelling.samples import forget_undefined_crs
 from ..layer_classes import classes_of_layer, swatch
 from ..layer_life import is_alive
@@ -91,7 +92,7 @@ class ReviewDock(QgsDockWidget):
         self._tools = {kind: shapes.TOOLS[kind](canvas) for kind in (shapes.RECTANGLE, shapes.POLYGON)}
         for tool in self._tools.values():
             tool.drawn.connect(self._take_shape)
-        self._tool_before: Any = None
+        self._loan = MapLoan(canvas, self._tools.values())
         self._autosave = AutoSave(self)
         self._autosave.changed.connect(self._tell_saving)
         self._burst = QTimer(self)
@@ -167,7 +168,7 @@ class ReviewDock(QgsDockWidget):
             layer.featuresDeleted.disconnect(self._features_deleted)
             layer.willBeDeleted.disconnect(self._leave_layer)
         if verdicts is not None:
-            self._put_tools_away()
+            self._loan.give_back()
             self._show()
 
     def _feature_edited(self, feature_id: int, *_: Any) -> None:
@@ -226,7 +227,7 @@ class ReviewDock(QgsDockWidget):
 
     def step(self, by: int) -> None:
         """Go on, or back."""
-        self._put_tools_away()
+        self._loan.give_back()
         self._at = max(0, min(self._at + by, len(self._queue)))
         self._show()
         self._zoom()
@@ -292,9 +293,7 @@ class ReviewDock(QgsDockWidget):
         # By area: a box may begin at any corner, and have a vertex more.
         is_box = abs(shape.area() - shape.boundingBox().area()) <= 1e-6 * shape.boundingBox().area()
         tool = self._tools[shapes.RECTANGLE if is_box else shapes.POLYGON]
-        if self._tool_before is None:
-            self._tool_before = self._canvas.mapTool()
-        self._canvas.setMapTool(tool)
+        self._loan.take(tool)
         self._canvas.setFocus()
         self.say(
             tr("Drag the box anew.") if is_box else tr("Click the corners anew; a right click closes it.")
@@ -307,7 +306,7 @@ class ReviewDock(QgsDockWidget):
         crs = self._canvas.mapSettings().destinationCrs()
         moved = in_system(shape, crs, verdicts.layer.crs())
         if moved is not None:
-            self._put_tools_away()
+            self._loan.give_back()
             self._judge(lambda verdicts, number: verdicts.redraw(number, moved))
 
     def _judge(self, verdict: Callable[[Verdicts, int], None], and_go_on: bool = True) -> None:
@@ -648,7 +647,7 @@ class ReviewDock(QgsDockWidget):
     def closeEvent(self, event: Any) -> None:  # noqa: N802 - the name Qt calls
         """Save what is unsaved, and give the map its usual tool back."""
         self.save()
-        self._put_tools_away()
+        self._loan.give_back()
         self._mark(None)
         super().closeEvent(event)
 
@@ -658,20 +657,12 @@ class ReviewDock(QgsDockWidget):
         self.visibilityChanged.disconnect(self._shown_or_hidden)
         self._leave_layer()
         self._mark(None)
+        self._loan.end()
         for shortcut in self._shortcuts:
             if is_alive(shortcut):
                 shortcut.setParent(None)
                 shortcut.deleteLater()
         self._shortcuts = []
-
-    def _put_tools_away(self) -> None:
-        before, self._tool_before = self._tool_before, None
-        for tool in self._tools.values():
-            if is_alive(tool) and self._canvas.mapTool() is tool:
-                if is_alive(before):
-                    self._canvas.setMapTool(before)
-                else:
-                    self._canvas.unsetMapTool(tool)
 
 
 def summary_text(summary: Summary) -> str:
