@@ -93,7 +93,7 @@ def test_both_docks_share_one_place(plugin, window):
 def test_samples_of_approved_objects_go_on_in_the_dock_for_labelling(plugin, project, tmp_path):
     from qgis.core import QgsCoordinateReferenceSystem
 
-    from imagerydl.ui.labelling.samples import create_samples
+    from imagerydl.ui.labelling.sample_file import create_samples
 
     plugin._switches.actions["review"].trigger()
     layer = create_samples(str(tmp_path / "s.gpkg"), QgsCoordinateReferenceSystem("EPSG:32636"))

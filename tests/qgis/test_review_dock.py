@@ -73,11 +73,11 @@ def dock(provider, canvas, project, tmp_path):
 def rows(dock) -> list[tuple]:
     """Class name, confidence, status and issue of each object."""
     names = ("ClassName", "Confidence", "Status", "Issue")
-    return [tuple(feature[name] or None for name in names) for feature in dock._verdicts.layer.getFeatures()]
+    return [tuple(feature[name] or None for name in names) for feature in dock.verdicts.layer.getFeatures()]
 
 
 def confidence(dock) -> float:
-    return dock._findings[dock.current()].confidence
+    return dock.queue.findings[dock.current()].confidence
 
 
 def press(dock, *keys) -> None:
@@ -91,26 +91,26 @@ def test_the_doubtful_ones_come_first_and_the_map_goes_to_each(dock, canvas):
     seen = []
     for _ in FOUND:
         seen.append(confidence(dock))
-        shape = dock._verdicts.shape(dock.current())
+        shape = dock.verdicts.shape(dock.current())
         assert canvas.extent().contains(shape.boundingBox())
         assert canvas.extent().width() < 6 * shape.boundingBox().width()
         dock.step(1)
     assert seen == [35.0, 40.0, 60.0, 90.0, 99.0]
-    assert "last one" in dock.object_label.text()
+    assert "last one" in dock.panel.object_label.text()
 
 
 def test_keys_judge_and_go_on(dock):
     """A approves, R rejects, a digit tells the class it really is, N and P move."""
     dock.activateWindow()
     dock.widget().setFocus()
-    dock.issue_box.setCurrentText("not an object")
+    dock.panel.issue_box.setCurrentText("not an object")
     press(dock, Qt.Key.Key_R, Qt.Key.Key_A, Qt.Key.Key_N, Qt.Key.Key_P, Qt.Key.Key_3)
     told = {row[1]: (row[0], row[2], row[3]) for row in rows(dock)}
     assert told[35.0] == ("Tree", "Rejected", "not an object")
     assert told[40.0] == ("Roof", "Approved", None)
     assert told[60.0] == ("Pool", "Approved", None)
     assert told[90.0][1] is None
-    corrected = next(f for f in dock._verdicts.layer.getFeatures() if f["Confidence"] == 60.0)
+    corrected = next(f for f in dock.verdicts.layer.getFeatures() if f["Confidence"] == 60.0)
     assert (corrected["Class"], corrected["Corrected"], corrected["FormerClass"]) == (3, "class", "Roof")
 
 
@@ -128,15 +128,15 @@ def test_keys_work_while_the_map_has_the_focus(dock, canvas):
 def test_an_object_is_drawn_anew_on_the_map(dock, canvas):
     """A box is dragged; the map gets its tool back afterwards."""
     number, before = dock.current(), canvas.mapTool()
-    box = dock._verdicts.shape(number).boundingBox()
+    box = dock.verdicts.shape(number).boundingBox()
     dock.begin_redrawing()
     Hand(canvas).drag((box.xMinimum() - 2, box.yMinimum() - 2), (box.xMaximum(), box.yMaximum()))
-    assert dock._verdicts.shape(number).area() == pytest.approx(100, rel=0.05)
-    finding = dock._findings[number]
+    assert dock.verdicts.shape(number).area() == pytest.approx(100, rel=0.05)
+    finding = dock.queue.findings[number]
     assert (finding.status, finding.is_corrected) == ("Approved", True)
     assert canvas.mapTool() is before or canvas.mapTool() is None
     dock.undo()
-    assert dock._verdicts.shape(number).area() == pytest.approx(64)
+    assert dock.verdicts.shape(number).area() == pytest.approx(64)
     assert dock.current() == number
 
 
@@ -152,32 +152,32 @@ def test_a_verdict_is_taken_back_after_a_save_too(dock):
     dock.approve()
     dock.save()
     dock.step(-1)
-    assert not dock.undo_button.isEnabled()
-    dock.reopen_button.click()
+    assert not dock.panel.undo_button.isEnabled()
+    dock.panel.reopen_button.click()
     assert {row[2] for row in rows(dock)} == {None, "Pending"}
     assert confidence(dock) == 35.0
 
 
 def test_a_corrected_object_counts_against_the_class_it_was_found_as(dock):
     """Else the precision of a class would grow with every object taken out of it."""
-    dock.class_box.setCurrentIndex(dock.class_box.findData("Tree"))
+    dock.panel.class_box.setCurrentIndex(dock.panel.class_box.findData("Tree"))
     dock.reclass_digit(3)
     dock.approve()
-    assert "Reviewed 2 of 2" in dock.summary_label.text()
-    assert "Precision: 50.0 % of all." in dock.summary_label.text()
+    assert "Reviewed 2 of 2" in dock.panel.summary_label.text()
+    assert "Precision: 50.0 % of all." in dock.panel.summary_label.text()
     dock.step(-2)
     dock.reclass_digit(2)
-    told = next(f for f in dock._verdicts.layer.getFeatures() if f["Confidence"] == 35.0)
+    told = next(f for f in dock.verdicts.layer.getFeatures() if f["Confidence"] == 35.0)
     assert (told["ClassName"], told["FormerClass"] or None, told["Corrected"] or None) == ("Tree", None, None)
-    assert "Precision: 100.0 % of all." in dock.summary_label.text()
+    assert "Precision: 100.0 % of all." in dock.panel.summary_label.text()
 
 
 def test_a_verdict_costs_the_same_in_a_layer_of_many_objects(dock):
     """Only what was edited is read again."""
-    layer = dock._verdicts.layer
+    layer = dock.verdicts.layer
     read = []
-    findings = dock._verdicts.findings
-    dock._verdicts.findings = lambda numbers=None: read.append(numbers) or findings(numbers)
+    findings = dock.verdicts.findings
+    dock.verdicts.findings = lambda numbers=None: read.append(numbers) or findings(numbers)
     dock.approve()
     dock.undo()
     settle(200)
@@ -186,31 +186,34 @@ def test_a_verdict_costs_the_same_in_a_layer_of_many_objects(dock):
 
 
 def test_filters_and_order(dock):
-    dock.class_box.setCurrentIndex(dock.class_box.findData("Roof"))
-    assert [dock._findings[number].confidence for number in dock._queue] == [40.0, 60.0, 90.0]
-    dock.high_box.setValue(70)
+    dock.panel.class_box.setCurrentIndex(dock.panel.class_box.findData("Roof"))
+    assert [dock.queue.findings[number].confidence for number in dock.queue.numbers] == [40.0, 60.0, 90.0]
+    dock.panel.high_box.setValue(70)
     dock.restart()
-    assert [dock._findings[number].confidence for number in dock._queue] == [40.0, 60.0]
+    assert [dock.queue.findings[number].confidence for number in dock.queue.numbers] == [40.0, 60.0]
     dock.approve()
-    dock.pending_box.setChecked(True)
-    assert [dock._findings[number].confidence for number in dock._queue] == [60.0]
-    dock.order_box.setCurrentIndex(dock.order_box.findData("MOST_SURE"))
-    assert len(dock._queue) == 1
+    dock.panel.pending_box.setChecked(True)
+    assert [dock.queue.findings[number].confidence for number in dock.queue.numbers] == [60.0]
+    dock.panel.order_box.setCurrentIndex(dock.panel.order_box.findData("MOST_SURE"))
+    assert len(dock.queue.numbers) == 1
 
 
 def test_the_precision_is_estimated_from_a_random_order_only(dock):
     dock.approve()
-    assert "Review at random" in dock.summary_label.text() or "drawn at random" in dock.summary_label.text()
+    assert (
+        "Review at random" in dock.panel.summary_label.text()
+        or "drawn at random" in dock.panel.summary_label.text()
+    )
     dock.undo()
-    dock.order_box.setCurrentIndex(dock.order_box.findData("AT_RANDOM"))
+    dock.panel.order_box.setCurrentIndex(dock.panel.order_box.findData("AT_RANDOM"))
     dock.approve()
     dock.reject()
-    assert "Precision: 50 %" in dock.summary_label.text()
-    assert "from 2 drawn at random" in dock.summary_label.text()
+    assert "Precision: 50 %" in dock.panel.summary_label.text()
+    assert "from 2 drawn at random" in dock.panel.summary_label.text()
     for _ in range(3):
         dock.approve()
-    assert "Precision: 80.0 % of all." in dock.summary_label.text()
-    assert "Reviewed 5 of 5: 4 approved, 1 rejected." in dock.summary_label.text()
+    assert "Precision: 80.0 % of all." in dock.panel.summary_label.text()
+    assert "Reviewed 5 of 5: 4 approved, 1 rejected." in dock.panel.summary_label.text()
 
 
 def test_verdicts_are_saved_soon_and_found_again(dock, tmp_path, project, canvas):
@@ -221,7 +224,7 @@ def test_verdicts_are_saved_soon_and_found_again(dock, tmp_path, project, canvas
         assert connection.execute("SELECT count(*) FROM review WHERE Status = 'Rejected'").fetchone() == (1,)
     dock.approve()
     dock.start()  # saves, and begins again
-    assert dock.summary().reviewed == 2
+    assert dock.queue.summary().reviewed == 2
     assert confidence(dock) == 60.0
 
 
@@ -235,7 +238,7 @@ def test_the_original_stays_as_it_is_where_a_copy_is_reviewed(dock, project):
 @pytest.mark.parametrize("way", ["layer", "all", "project", "feature"])
 def test_layers_and_objects_may_go_while_the_dock_is_open(dock, tmp_path, way):
     dock.approve()
-    layer = dock._verdicts.layer
+    layer = dock.verdicts.layer
     if way == "layer":
         QgsProject.instance().removeMapLayer(layer.id())
     elif way == "all":
@@ -255,7 +258,7 @@ def test_layers_and_objects_may_go_while_the_dock_is_open(dock, tmp_path, way):
 
 
 def test_a_filtered_layer_is_refused_by_name(dock, tmp_path):
-    layer = dock._verdicts.layer
+    layer = dock.verdicts.layer
     dock._leave_layer()
     layer.setSubsetString('"Class" = 1')
     dock.start()
@@ -280,7 +283,7 @@ def test_a_layer_of_text_classes_as_arcgis_writes_them(provider, canvas, project
     dock = ReviewDock(canvas)
     dock.layer_box.setLayer(layer)
     dock.start()
-    assert [entry.name for entry in dock._classes] == ["Pool", "Tree"]
+    assert [entry.name for entry in dock.classes] == ["Pool", "Tree"]
     dock.reclass_digit(1)
     (first, _) = layer.getFeatures()
     assert (first["Class"], first["FormerClass"], first["Status"]) == ("Pool", "Tree", "Approved")
@@ -337,7 +340,7 @@ def test_objects_found_in_photographs_become_samples_of_these(provider, canvas, 
     dock = ReviewDock(canvas)
     dock.layer_box.setLayer(layer)
     dock.review_copy(str(tmp_path / "review.gpkg"))
-    assert dock._verdicts is not None, dock.state.text()
+    assert dock.verdicts is not None, dock.state.text()
     dock.approve()
     samples = dock.make_samples(str(tmp_path / "approved.gpkg"))
     assert not samples.crs().isValid()

@@ -386,14 +386,14 @@ def picture_review_dock() -> None:
     dock.layer_box.setLayer(found)
     dock.review_copy(str(copy))
     QgsProject.instance().removeMapLayer(found.id())
-    dock.order_box.setCurrentIndex(1)
+    dock.panel.order_box.setCurrentIndex(1)
     for number in range(18):
         if number % 5 == 2:
-            dock.issue_box.setCurrentIndex(1)
+            dock.panel.issue_box.setCurrentIndex(1)
             dock.reject()
         else:
             dock.approve()
-    dock.issue_box.setCurrentIndex(0)
+    dock.panel.issue_box.setCurrentIndex(0)
     iface.mapCanvas().waitWhileRendering()
     wait(1500)
     save(iface.mainWindow(), "review-results.png")

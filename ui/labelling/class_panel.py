@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
-from qgis.core import QgsApplication, QgsMapLayer, QgsProject
+from qgis.core import QgsApplication, QgsMapLayer
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QMenu,
     QToolButton,
     QTreeWidget,
     QTreeWidgetItem,
@@ -36,6 +33,7 @@ from ...engine.imagerydl.labels.classes import ClassEntry, distinct_color
 from ...processing_provider.translation import tr
 from ..layer_classes import classes_of_layer, swatch
 from .class_dialog import ClassDialog
+from .schema_button import SchemaButton
 
 _CLASS, _KEY, _VALUE, _SAMPLES, _SHARE = range(5)
 _VALUE_ROLE = Qt.ItemDataRole.UserRole
@@ -84,7 +82,12 @@ class ClassPanel(QWidget):
 
         buttons = QHBoxLayout()
         buttons.setSpacing(2)
-        buttons.addWidget(self._schema_button())
+        self.schema_button = SchemaButton()
+        self.schema_button.anew.connect(self.start_anew)
+        self.schema_button.path_chosen.connect(self.load)
+        self.schema_button.layer_chosen.connect(self.load_layer)
+        self.schema_button.save_wanted.connect(self.save)
+        buttons.addWidget(self.schema_button)
         buttons.addWidget(self.title, 1)
         self.add_button = self._button("symbologyAdd", tr("Add a class"), self.add)
         self.part_button = self._button(
@@ -264,6 +267,7 @@ class ClassPanel(QWidget):
             parents.append(item)
         self.view.expandAll()
         self.view.blockSignals(False)
+        self.schema_button.suggested = self._tree.name
         self.title.setText(self._tree.name)
         self.title.setToolTip(self._tree.name)
         self.set_amounts(self._samples)
@@ -289,54 +293,6 @@ class ClassPanel(QWidget):
         button.setAutoRaise(True)
         button.clicked.connect(lambda *_: clicked())
         return button
-
-    def _schema_button(self) -> QToolButton:
-        menu = QMenu(self)
-        menu.addAction(tr("New schema"), self.start_anew)
-        menu.addAction(tr("Open a file: schema, model or package…"), self._ask_for_file)
-        menu.addAction(tr("Open a folder of training chips…"), self._ask_for_folder)
-        self._layers_menu = menu.addMenu(tr("Classes of a layer"))
-        self._layers_menu.aboutToShow.connect(self._list_layers)
-        menu.addSeparator()
-        menu.addAction(tr("Save as…"), self._ask_where_to_save)
-        button = QToolButton()
-        button.setText(tr("Schema"))
-        button.setToolTip(tr("The classes to label: new ones, or those of a file, a model or a layer"))
-        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        button.setMenu(menu)
-        return button
-
-    def _ask_for_file(self) -> None:
-        kinds = (
-            tr("Schemas and models") + " (*.json *.ecs *.txt *.csv *.emd *.dlpk);;" + tr("All files") + " (*)"
-        )
-        path, _ = QFileDialog.getOpenFileName(self, tr("Open a class schema"), "", kinds)
-        if path:
-            self.load(path)
-
-    def _ask_for_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, tr("Open a folder of training chips"))
-        if path:
-            self.load(path)
-
-    def _ask_where_to_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(
-            self, tr("Save the class schema"), f"{self._tree.name or 'classes'}.{EXTENSION}", "JSON (*.json)"
-        )
-        if path:
-            self.save(path)
-
-    def _list_layers(self) -> None:
-        self._layers_menu.clear()
-        layers = sorted(QgsProject.instance().mapLayers().values(), key=lambda layer: layer.name().lower())
-        for layer in layers:
-            action = self._layers_menu.addAction(layer.name())
-            action.triggered.connect(partial(self._load_layer, layer.id()))
-
-    def _load_layer(self, layer_id: str, *_: Any) -> None:
-        layer = QgsProject.instance().mapLayer(layer_id)
-        if layer is not None:
-            self.load_layer(layer)
 
 
 def _tree_of_layer(layer: QgsMapLayer) -> ClassTree:

@@ -40,8 +40,9 @@ from . import shapes
 from .class_panel import ClassPanel
 from .imagery import Imagery, in_system
 from .map_loan import MapLoan
+from .sample_file import VALUE, create_samples, forget_undefined_crs, open_samples
 from .sample_list import SampleList
-from .samples import SCHEMA_PROPERTY, VALUE, Samples, create_samples, forget_undefined_crs, open_samples
+from .samples import SCHEMA_PROPERTY, Samples
 
 _TOOL_ICONS = {
     shapes.RECTANGLE: ("mActionRectangleExtent", "Rectangle: drag, or click two corners"),

@@ -12,40 +12,28 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from qgis.core import (
-    QgsCategorizedSymbolRenderer,
-    QgsCoordinateReferenceSystem,
     QgsFeatureRequest,
-    QgsFields,
-    QgsFillSymbol,
     QgsGeometry,
-    QgsProject,
-    QgsRendererCategory,
-    QgsVectorFileWriter,
     QgsVectorLayer,
     QgsVectorLayerUtils,
     QgsWkbTypes,
 )
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
-from qgis.PyQt.QtGui import QColor
 
-from ...engine.imagerydl.errors import DataError, EngineError, OutputError
+from ...engine.imagerydl.errors import DataError, EngineError
 from ...engine.imagerydl.labels.class_tree import ClassTree
 from ...engine.imagerydl.labels.classes import ClassEntry, distinct_color
 from ...processing_provider import compat
 from ...processing_provider.translation import tr
 from ..cells import number, text
 from ..layer_life import is_alive
-from ..layer_style import keep_style, load_style
-
-#: The fields of training samples, as Export Training Data looks for them.
-NAME, VALUE, RED, GREEN, BLUE, COUNT = "Classname", "Classvalue", "RED", "GREEN", "BLUE", "Count"
-#: A further field where coordinates are rows and columns: which image they are of.
-IMAGE = "Image"
+from ..layer_style import keep_style
+from .sample_file import BLUE, COUNT, GREEN, IMAGE, NAME, RED, VALUE, is_own_file
+from .sample_style import sample_renderer
 
 #: Where a layer keeps its class schema; it travels with the project and with the layer's style.
 SCHEMA_PROPERTY = "imagerydl/class_schema"
 
-LAYER_NAME = "samples"
 #: Milliseconds after which a burst of changes is told once.
 _BURST = 60
 
@@ -65,78 +53,6 @@ class Sample:
     value: Optional[int]
     pixels: Optional[int]
     image: str = ""
-
-
-def create_samples(path: str, crs: QgsCoordinateReferenceSystem, has_images: bool = False) -> QgsVectorLayer:
-    """Make a GeoPackage for samples.
-
-    Args:
-        path: A file that is not there yet.
-        crs: Coordinate system; an invalid one where there is none.
-        has_images: Whether there is a field for the image.
-
-    Raises:
-        OutputError: If it cannot be written.
-    """
-    fields = QgsFields()
-    for field in sample_fields(has_images):
-        fields.append(field)
-    options = QgsVectorFileWriter.SaveVectorOptions()
-    options.driverName = "GPKG"
-    options.layerName = LAYER_NAME
-    writer = QgsVectorFileWriter.create(
-        path, fields, compat.WKB_MULTIPOLYGON, crs, QgsProject.instance().transformContext(), options
-    )
-    reason = writer.errorMessage() if writer.hasError() else ""
-    del writer  # which closes the file
-    if reason:
-        raise OutputError(
-            tr("{path} cannot be written ({reason}).").format(path=path, reason=reason),
-            tr("Choose another place."),
-        )
-    return open_samples(path)
-
-
-def open_samples(path: str) -> QgsVectorLayer:
-    """The samples in a file, with their style and schema.
-
-    Raises:
-        DataError: If there is no such layer in it.
-    """
-    layer = QgsVectorLayer(f"{path}|layername={LAYER_NAME}", LAYER_NAME, "ogr")
-    if not layer.isValid():
-        layer = QgsVectorLayer(path, LAYER_NAME, "ogr")
-    if not layer.isValid():
-        raise DataError(
-            tr("{path} cannot be opened as a layer.").format(path=path), tr("Choose a file of samples.")
-        )
-    load_style(layer)
-    forget_undefined_crs(layer)
-    return layer
-
-
-def is_own_file(layer: QgsVectorLayer) -> bool:
-    """Whether a layer lies in a file that :func:`create_samples` made."""
-    path, *options = layer.source().split("|")
-    return path.lower().endswith(".gpkg") and options == [f"layername={LAYER_NAME}"]
-
-
-def forget_undefined_crs(layer: QgsVectorLayer) -> None:
-    """Take a system that calls itself undefined, as in a GeoPackage, for none, or QGIS would transform it."""
-    if (
-        layer.crs().isValid()
-        and not layer.crs().authid()
-        and "undefined" in layer.crs().description().lower()
-    ):
-        layer.setCrs(QgsCoordinateReferenceSystem())
-
-
-def sample_fields(has_images: bool = False) -> list[Any]:
-    """The fields of a layer of samples."""
-    fields = [compat.text_field(NAME, 254), compat.integer_field(VALUE)]
-    fields += [compat.integer_field(name) for name in (RED, GREEN, BLUE)]
-    fields.append(compat.long_integer_field(COUNT))
-    return [*fields, compat.text_field(IMAGE, 254)] if has_images else fields
 
 
 class Samples(QObject):
@@ -219,7 +135,9 @@ class Samples(QObject):
     def keep_schema(self, tree: ClassTree) -> None:
         """Keep a schema with the layer, and show the samples in its colours."""
         self.layer.setCustomProperty(SCHEMA_PROPERTY, json.dumps(tree.to_json()))
-        self.layer.setRenderer(_renderer(tree, self.layer.fields().at(_field(self.layer, VALUE)).name()))
+        self.layer.setRenderer(
+            sample_renderer(tree, self.layer.fields().at(_field(self.layer, VALUE)).name())
+        )
         self.layer.triggerRepaint()
         if is_own_file(self.layer):
             keep_style(self.layer)
@@ -407,18 +325,3 @@ def _kept_schema(layer: QgsVectorLayer) -> ClassTree:
         return ClassTree.from_json(json.loads(kept)) if kept else ClassTree()
     except (EngineError, ValueError):
         return ClassTree()  # classes of the samples themselves are still there
-
-
-def _renderer(tree: ClassTree, field: str) -> QgsCategorizedSymbolRenderer:
-    categories = []
-    for entry in tree.colored().entries:
-        color = QColor(*entry.color)
-        symbol = QgsFillSymbol.createSimple(
-            {
-                "color": f"{color.red()},{color.green()},{color.blue()},70",
-                "outline_color": color.name(),
-                "outline_width": "0.5",
-            }
-        )
-        categories.append(QgsRendererCategory(entry.value, symbol, entry.name))
-    return QgsCategorizedSymbolRenderer(field, categories)

@@ -13,17 +13,17 @@ from ...engine.imagerydl.labels.classes import ClassEntry, distinct_color
 from ...processing_provider import compat
 from ...processing_provider.translation import tr
 from ..cells import text
-from ..labelling.samples import (
+from ..labelling.sample_file import (
     BLUE,
     GREEN,
     IMAGE,
     NAME,
     RED,
     VALUE,
-    Samples,
     create_samples,
     forget_undefined_crs,
 )
+from ..labelling.samples import Samples
 from ..layer_classes import classes_of_layer
 from .verdicts import Verdicts
 
