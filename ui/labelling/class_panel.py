@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Optional
 
-from qgis.core import QgsApplication, QgsMapLayer
+from qgis.core import QgsMapLayer
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
@@ -31,6 +32,7 @@ from ...engine.imagerydl.labels.class_tree import (
 )
 from ...engine.imagerydl.labels.classes import ClassEntry, distinct_color
 from ...processing_provider.translation import tr
+from ..buttons import do, theme_button
 from ..layer_classes import classes_of_layer, swatch
 from .class_dialog import ClassDialog
 from .schema_button import SchemaButton
@@ -286,12 +288,9 @@ class ClassPanel(QWidget):
             item.setText(_KEY, str(len(self._items)))
         return item
 
-    def _button(self, icon: str, tip: str, clicked: Callable[[], None]) -> QToolButton:
-        button = QToolButton()
-        button.setIcon(QgsApplication.getThemeIcon(f"/{icon}.svg"))
-        button.setToolTip(tip)
-        button.setAutoRaise(True)
-        button.clicked.connect(lambda *_: clicked())
+    def _button(self, icon: str, tip: str, deed: Callable[[], None]) -> QToolButton:
+        button = theme_button(icon, tip)
+        button.clicked.connect(partial(do, deed))
         return button
 
 

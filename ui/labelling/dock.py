@@ -3,53 +3,40 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, Optional
 
 from qgis.core import (
-    QgsApplication,
     QgsGeometry,
     QgsMapLayer,
     QgsProject,
     QgsVectorLayer,
 )
-from qgis.gui import QgsDockWidget, QgsMapCanvas, QgsMapLayerComboBox
+from qgis.gui import QgsDockWidget, QgsMapCanvas
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor, QKeySequence
 from qgis.PyQt.QtWidgets import (
     QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
     QShortcut,
-    QSplitter,
-    QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from ...engine.imagerydl.errors import DataError, EngineError, ParameterError
 from ...engine.imagerydl.labels.class_tree import ClassTree
 from ...engine.imagerydl.labels.classes import ClassEntry
-from ...processing_provider import compat
 from ...processing_provider.translation import tr
 from ..autosave import AutoSave
+from ..buttons import do
 from ..layer_life import is_alive
 from ..tool_dialog import open_tool
 from . import shapes
-from .class_panel import ClassPanel
 from .imagery import Imagery, in_system
 from .map_loan import MapLoan
+from .panel import LabelPanel
 from .sample_file import VALUE, create_samples, forget_undefined_crs, open_samples
 from .sample_list import SampleList
 from .samples import SCHEMA_PROPERTY, Samples
 
-_TOOL_ICONS = {
-    shapes.RECTANGLE: ("mActionRectangleExtent", "Rectangle: drag, or click two corners"),
-    shapes.POLYGON: ("mActionCapturePolygon", "Polygon: click its corners; a right click or Enter closes it"),
-    shapes.CIRCLE: ("mActionCircleCenterPoint", "Circle: drag from the centre"),
-    shapes.FREEHAND: ("mActionStreamingDigitize", "Freehand: drag along the outline"),
-}
 _PROBLEM = "color: #c0392b"
 
 
@@ -257,7 +244,7 @@ class LabelDock(QgsDockWidget):
                 tool.set_color(QColor(*entry.color))
 
     def _tool_changed(self, tool: Any, *_: Any) -> None:
-        for kind, button in self._tool_buttons.items():
+        for kind, button in self.panel.tool_buttons.items():
             button.setChecked(tool is self._tools[kind])
 
     # Samples
@@ -416,10 +403,10 @@ class LabelDock(QgsDockWidget):
     def _tell_state(self) -> None:
         self.state.setStyleSheet("")
         samples = self.samples if self.samples is not None and is_alive(self.samples.layer) else None
-        self.undo_button.setEnabled(bool(samples) and samples.layer.undoStack().canUndo())
-        self.redo_button.setEnabled(bool(samples) and samples.layer.undoStack().canRedo())
-        self.save_button.setEnabled(self._autosave.is_pending)
-        self.export_button.setEnabled(bool(samples))
+        self.panel.undo_button.setEnabled(bool(samples) and samples.layer.undoStack().canUndo())
+        self.panel.redo_button.setEnabled(bool(samples) and samples.layer.undoStack().canRedo())
+        self.panel.save_button.setEnabled(self._autosave.is_pending)
+        self.panel.export_button.setEnabled(bool(samples))
         problem = self._problem or self._mismatch() or self._autosave.problem
         if problem:
             self.say(problem)
@@ -433,80 +420,31 @@ class LabelDock(QgsDockWidget):
             self.state.setText(tr("Everything is saved."))
 
     def _build(self) -> None:
-        self.imagery_box = QgsMapLayerComboBox()
-        self.imagery_box.setFilters(compat.LAYER_RASTER)
-        self.imagery_box.setAllowEmptyLayer(True)
-        self.samples_box = QgsMapLayerComboBox()
-        self.samples_box.setFilters(compat.LAYER_POLYGON)
-        self.samples_box.setAllowEmptyLayer(True)
-        self.samples_box.setCurrentIndex(0)
-        self.new_button = self._button("mActionNewGeoPackageLayer", tr("Make or open a file of samples…"))
-        self.new_button.clicked.connect(self._ask_for_samples)
-        layers = QFormLayout()
-        layers.addRow(tr("Imagery"), self.imagery_box)
-        samples_row = QHBoxLayout()
-        samples_row.addWidget(self.samples_box, 1)
-        samples_row.addWidget(self.new_button)
-        layers.addRow(tr("Samples"), samples_row)
-
-        self.classes = ClassPanel()
+        self.panel = panel = LabelPanel()
+        self.imagery_box, self.samples_box = panel.imagery_box, panel.samples_box
+        self.classes, self.sample_list, self.state = panel.classes, panel.sample_list, panel.state
         self.classes.objection = self._objection
         self.classes.chosen.connect(self._class_chosen)
         self.classes.edited.connect(self._schema_edited)
         self.classes.renamed.connect(self._class_renamed)
         self.classes.failed.connect(self.say)
-        self.sample_list = SampleList()
         self.sample_list.selected.connect(self._selected_in_list)
         self.sample_list.wanted.connect(self._do)
-        lists = QSplitter(Qt.Orientation.Vertical)
-        lists.addWidget(self.classes)
-        lists.addWidget(self.sample_list)
-        lists.setChildrenCollapsible(False)
+        for kind, tool_button in panel.tool_buttons.items():
+            tool_button.clicked.connect(partial(self._tool_clicked, kind))
+        for button, deed in (
+            (panel.new_button, self._ask_for_samples),
+            (panel.whole_button, self.label_whole_image),
+            (panel.undo_button, self._undo),
+            (panel.redo_button, self._redo),
+            (panel.save_button, self.save),
+            (panel.export_button, self.export),
+        ):
+            button.clicked.connect(partial(do, deed))
+        self.setWidget(panel)
 
-        self.state = QLabel()
-        self.state.setWordWrap(True)
-        self.export_button = QPushButton(tr("Export Training Data…"))
-        self.export_button.clicked.connect(lambda *_: self.export())
-        content = QWidget()
-        layout = QVBoxLayout(content)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.addLayout(layers)
-        layout.addLayout(self._tool_row())
-        layout.addWidget(lists, 1)
-        layout.addWidget(self.state)
-        layout.addWidget(self.export_button)
-        self.setWidget(content)
-
-    def _tool_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(2)
-        self._tool_buttons: dict[str, QToolButton] = {}
-        for kind, (icon, tip) in _TOOL_ICONS.items():
-            button = self._button(icon, tr(tip))
-            button.setCheckable(True)
-            button.clicked.connect(lambda _=False, kind=kind: self.set_tool(kind))
-            row.addWidget(button)
-            self._tool_buttons[kind] = button
-        self.whole_button = self._button("mActionAddImage", tr("Give the whole image the class chosen"))
-        self.whole_button.clicked.connect(lambda *_: self.label_whole_image())
-        row.addWidget(self.whole_button)
-        row.addStretch(1)
-        self.undo_button = self._button("mActionUndo", tr("Undo, back to the last save"))
-        self.undo_button.clicked.connect(lambda *_: self._undo())
-        self.redo_button = self._button("mActionRedo", tr("Redo"))
-        self.redo_button.clicked.connect(lambda *_: self._redo())
-        self.save_button = self._button("mActionSaveEdits", tr("Save now"))
-        self.save_button.clicked.connect(lambda *_: self.save())
-        for button in (self.undo_button, self.redo_button, self.save_button):
-            row.addWidget(button)
-        return row
-
-    def _button(self, icon: str, tip: str) -> QToolButton:
-        button = QToolButton()
-        button.setIcon(QgsApplication.getThemeIcon(f"/{icon}.svg"))
-        button.setToolTip(tip)
-        button.setAutoRaise(True)
-        return button
+    def _tool_clicked(self, kind: str, *_: Any) -> None:
+        self.set_tool(kind)
 
     def _add_shortcuts(self) -> None:
         here = Qt.ShortcutContext.WidgetWithChildrenShortcut

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Optional
 
-from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, QObject, QSortFilterProxyModel, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
@@ -20,6 +19,7 @@ from qgis.PyQt.QtWidgets import (
 
 from ...engine.imagerydl.labels.class_tree import ClassTree
 from ...processing_provider.translation import tr
+from ..buttons import theme_button
 from ..layer_classes import swatch
 from .samples import Sample
 
@@ -144,10 +144,7 @@ class SampleList(QWidget):
             (self.MERGE, "mActionMergeFeatures", tr("Make one sample of those selected")),
             (self.DELETE, "mActionDeleteSelected", tr("Delete the samples selected")),
         ):
-            button = QToolButton()
-            button.setIcon(QgsApplication.getThemeIcon(f"/{icon}.svg"))
-            button.setToolTip(tip)
-            button.setAutoRaise(True)
+            button = theme_button(icon, tip)
             button.clicked.connect(lambda _=False, word=word: self.wanted.emit(word))
             row.addWidget(button)
             self._buttons[word] = button

@@ -27,6 +27,7 @@ from ...engine.imagerydl.labels.classes import ClassEntry
 from ...processing_provider import compat
 from ...processing_provider.translation import tr
 from ..autosave import AutoSave
+from ..buttons import do
 from ..labelling import shapes
 from ..labelling.imagery import in_system
 from ..labelling.map_loan import MapLoan
@@ -403,7 +404,7 @@ class ReviewDock(QgsDockWidget):
             (panel.save_button, self.save),
             (panel.samples_button, self._ask_for_samples),
         ):
-            button.clicked.connect(partial(_do, deed))
+            button.clicked.connect(partial(do, deed))
 
         content = QWidget()
         layout = QVBoxLayout(content)
@@ -495,8 +496,3 @@ class ReviewDock(QgsDockWidget):
                 shortcut.setParent(None)
                 shortcut.deleteLater()
         self._shortcuts = []
-
-
-def _do(deed: Callable[[], Any], *_: Any) -> None:
-    """Do what a button says, without what Qt tells beside it."""
-    deed()
