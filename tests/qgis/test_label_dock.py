@@ -232,6 +232,28 @@ def test_a_sample_may_be_saved_between_redraw_and_drawing(dock, canvas):
     ]  # fmt: skip
 
 
+def test_redrawing_goes_on_with_another_shape_and_is_given_up_with_escape_or_a_tool_of_qgis(dock, canvas):
+    """What is drawn after that is a sample of its own."""
+    hand, usual = Hand(canvas), QgsMapToolPan(canvas)
+    draw_two_roofs_and_a_tree(dock, hand)
+    dock.save()
+
+    def grown_after(choice) -> int:
+        settle()
+        before = len(dock.samples.rows())
+        dock.sample_list.select([dock.samples.rows()[0].number])
+        dock._do("redraw")
+        choice()
+        if canvas.mapTool() is usual:
+            dock.set_tool("rectangle")
+        hand.drag((2, 2), (9, 9))
+        return len(dock.samples.rows()) - before
+
+    assert grown_after(lambda: dock.set_tool("circle")) == 0
+    assert grown_after(lambda: hand.key(Qt.Key.Key_Escape)) == 1
+    assert grown_after(lambda: canvas.setMapTool(usual)) == 1
+
+
 def test_a_layer_that_is_only_looked_at_keeps_its_style(dock, project):
     layer = QgsVectorLayer("Polygon?crs=EPSG:32636&field=Classvalue:integer", "parcels", "memory")
     project.addMapLayer(layer)

@@ -62,6 +62,7 @@ class LabelDock(QgsDockWidget):
         for tool in self._tools.values():
             tool.drawn.connect(self._take_shape)
             tool.digit.connect(self._choose_digit)
+            tool.escaped.connect(self._stop_redrawing)
         self._loan = MapLoan(canvas, self._tools.values())
         self._build()
         self._add_shortcuts()
@@ -84,7 +85,7 @@ class LabelDock(QgsDockWidget):
 
     def use_layer(self, layer: Optional[QgsMapLayer]) -> None:
         """Put samples into ``layer`` from now on; None for nowhere."""
-        if self.samples is not None and is_alive(self.samples.layer) and self.samples.layer is layer:
+        if self._living() is not None and self.samples.layer is layer:
             return
         self._leave_layer()
         if is_alive(layer):
@@ -141,6 +142,10 @@ class LabelDock(QgsDockWidget):
         samples.deleteLater()
         self._refresh()
 
+    def _living(self) -> Optional[Samples]:
+        """The samples; None where there are none, or their layer has gone."""
+        return self.samples if self.samples is not None and is_alive(self.samples.layer) else None
+
     def _find_imagery(self, *_: Any) -> None:
         """Take the first raster there is, until somebody chooses."""
         if self.imagery_box.currentLayer() is None and self.imagery_box.count() > 1:
@@ -160,11 +165,10 @@ class LabelDock(QgsDockWidget):
 
     def set_tool(self, kind: str) -> None:
         """Draw with one of the tools of :data:`shapes.TOOLS`."""
-        self._redrawn = None
         self._loan.take(self._tools[kind])
         self._tool_changed(self._canvas.mapTool())
         self._color_tools()
-        if self._iface is not None and self.samples is not None and is_alive(self.samples.layer):
+        if self._iface is not None and self._living() is not None:
             self._iface.setActiveLayer(self.samples.layer)  # whose edits QGIS's own Undo takes back
 
     def label_whole_image(self) -> None:
@@ -194,7 +198,7 @@ class LabelDock(QgsDockWidget):
             self._tell_state()
 
     def _ready(self) -> tuple[Samples, ClassEntry]:
-        if self.samples is None or not is_alive(self.samples.layer):
+        if self._living() is None:
             raise ParameterError(self._problem or tr("Choose a layer for the samples, or make one."))
         entry = self.classes.current()
         if entry is None:
@@ -246,12 +250,14 @@ class LabelDock(QgsDockWidget):
     def _tool_changed(self, tool: Any, *_: Any) -> None:
         for kind, button in self.panel.tool_buttons.items():
             button.setChecked(tool is self._tools[kind])
+        if not self._loan.is_taken:
+            self._stop_redrawing()
 
     # Samples
 
     def _do(self, word: str) -> None:
         ids = self.sample_list.selection()
-        if self.samples is None or not is_alive(self.samples.layer):
+        if self._living() is None:
             return
         try:
             if word == SampleList.VERTICES:
@@ -282,7 +288,12 @@ class LabelDock(QgsDockWidget):
         if not self._loan.is_taken:
             self.set_tool(shapes.POLYGON)
         self._redrawn = number
-        self.state.setText(tr("Draw the sample anew; Escape and another tool leave it as it is."))
+        self.state.setText(tr("Draw the sample anew, with any of the tools; Escape leaves it as it is."))
+
+    def _stop_redrawing(self) -> None:
+        if self._redrawn is not None:
+            self._redrawn = None
+            self._tell_state()
 
     def _saved_number(self, number: int) -> int:
         """Save; the number that a new sample has then."""
@@ -300,19 +311,21 @@ class LabelDock(QgsDockWidget):
             self._iface.actionVertexToolActiveLayer().trigger()
 
     def _undo(self) -> None:
-        if self.samples is not None and is_alive(self.samples.layer):
-            self.samples.undo()
+        samples = self._living()
+        if samples is not None:
+            samples.undo()
 
     def _redo(self) -> None:
-        if self.samples is not None and is_alive(self.samples.layer):
-            self.samples.redo()
+        samples = self._living()
+        if samples is not None:
+            samples.redo()
 
     def _selected_in_list(self, ids: list[int]) -> None:
-        if self.samples is not None and is_alive(self.samples.layer):
+        if self._living() is not None:
             self.samples.layer.selectByIds(ids)
 
     def _selected_on_map(self, *_: Any) -> None:
-        if self.samples is not None and is_alive(self.samples.layer):
+        if self._living() is not None:
             self.sample_list.select(self.samples.layer.selectedFeatureIds())
 
     # Classes
@@ -325,12 +338,12 @@ class LabelDock(QgsDockWidget):
         self.classes.choose_digit(digit)
 
     def _schema_edited(self, tree: ClassTree) -> None:
-        if self.samples is not None and is_alive(self.samples.layer):
+        if self._living() is not None:
             self.samples.keep_schema(tree)
             self._refresh()
 
     def _class_renamed(self, value: int, entry: ClassEntry) -> None:
-        if self.samples is None or not is_alive(self.samples.layer):
+        if self._living() is None:
             return
         try:
             self.samples.rename_class(value, entry)
@@ -339,7 +352,7 @@ class LabelDock(QgsDockWidget):
 
     def _objection(self, tree: ClassTree) -> str:
         """Why samples that are there forbid another schema: a class of theirs would become another."""
-        if self.samples is None or not is_alive(self.samples.layer):
+        if self._living() is None:
             return ""
         used = {sample.value for sample in self.samples.rows()}
         for value in sorted(value for value in used if value is not None):
@@ -360,7 +373,7 @@ class LabelDock(QgsDockWidget):
     def export(self) -> Optional[QWidget]:
         """Open Export Training Data with the samples, their class field and the imagery; its dialog."""
         try:
-            if self.samples is None or not is_alive(self.samples.layer):
+            if self._living() is None:
                 raise ParameterError(tr("There are no samples to export."))
             if self._mismatch():
                 raise ParameterError(self._mismatch())
@@ -389,7 +402,7 @@ class LabelDock(QgsDockWidget):
         self.state.setText(text)
 
     def _refresh(self) -> None:
-        samples = self.samples if self.samples is not None and is_alive(self.samples.layer) else None
+        samples = self._living()
         rows = samples.rows() if samples else []
         amounts: dict[int, tuple[int, int]] = {}
         for row in rows:
@@ -402,7 +415,7 @@ class LabelDock(QgsDockWidget):
 
     def _tell_state(self) -> None:
         self.state.setStyleSheet("")
-        samples = self.samples if self.samples is not None and is_alive(self.samples.layer) else None
+        samples = self._living()
         self.panel.undo_button.setEnabled(bool(samples) and samples.layer.undoStack().canUndo())
         self.panel.redo_button.setEnabled(bool(samples) and samples.layer.undoStack().canRedo())
         self.panel.save_button.setEnabled(self._autosave.is_pending)

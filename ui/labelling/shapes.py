@@ -29,10 +29,12 @@ class DrawingTool(QgsMapTool):
     Signals:
         drawn: A shape is complete; a polygon in the coordinate system of the canvas.
         digit: One of the keys 1 to 9 was pressed.
+        escaped: Escape was pressed.
     """
 
     drawn = pyqtSignal(QgsGeometry)
     digit = pyqtSignal(int)
+    escaped = pyqtSignal()
 
     def __init__(self, canvas: QgsMapCanvas) -> None:
         super().__init__(canvas)
@@ -63,6 +65,7 @@ class DrawingTool(QgsMapTool):
         plain = (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
         if event.key() == Qt.Key.Key_Escape:
             self.cancel()
+            self.escaped.emit()
         elif event.text() and event.text() in "123456789" and event.modifiers() in plain:
             self.digit.emit(int(event.text()))
         event.ignore()  # as QGIS's own tools do: the canvas has uses of its own for accepted keys
