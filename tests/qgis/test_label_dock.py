@@ -232,6 +232,19 @@ def test_a_sample_may_be_saved_between_redraw_and_drawing(dock, canvas):
     ]  # fmt: skip
 
 
+def test_a_layer_of_single_polygons_takes_no_samples_in_parts(dock, canvas, project):
+    """It would refuse them when they are saved, and everything else with them."""
+    layer = QgsVectorLayer("Polygon?crs=EPSG:32636&field=Classvalue:integer", "parcels", "memory")
+    project.addMapLayer(layer)
+    dock.use_layer(layer)
+    draw_two_roofs_and_a_tree(dock, Hand(canvas))
+    dock.sample_list.select([row.number for row in dock.samples.rows()][:2])
+    dock._do("merge")
+    assert "single polygons" in dock.state.text()
+    assert layer.featureCount() == 3
+    assert dock.save()
+
+
 def test_redrawing_goes_on_with_another_shape_and_is_given_up_with_escape_or_a_tool_of_qgis(dock, canvas):
     """What is drawn after that is a sample of its own."""
     hand, usual = Hand(canvas), QgsMapToolPan(canvas)

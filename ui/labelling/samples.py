@@ -16,7 +16,6 @@ from qgis.core import (
     QgsGeometry,
     QgsVectorLayer,
     QgsVectorLayerUtils,
-    QgsWkbTypes,
 )
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
@@ -26,6 +25,7 @@ from ...engine.imagerydl.labels.classes import ClassEntry, distinct_color
 from ...processing_provider import compat
 from ...processing_provider.translation import tr
 from ..cells import number, text
+from ..layer_geometry import typed
 from ..layer_life import is_alive
 from ..layer_style import keep_style
 from .sample_file import BLUE, COUNT, GREEN, IMAGE, NAME, RED, VALUE, is_own_file
@@ -169,7 +169,7 @@ class Samples(QObject):
             image: The image, where the layer has a field for it.
         """
         cells = {**self._class_cells(entry), **self._cells({COUNT: pixels, IMAGE: image})}
-        feature = QgsVectorLayerUtils.createFeature(self.layer, self._typed(shape), cells)
+        feature = QgsVectorLayerUtils.createFeature(self.layer, typed(shape, self.layer), cells)
         with self._step(tr("Add a sample of {name}").format(name=entry.name)):
             if not self.layer.addFeature(feature):
                 raise self._refused()
@@ -190,7 +190,7 @@ class Samples(QObject):
     def redraw(self, feature_id: int, shape: QgsGeometry, pixels: Optional[int]) -> None:
         """Give a sample another outline."""
         with self._step(tr("Redraw a sample")):
-            if not self.layer.changeGeometry(feature_id, self._typed(shape)):
+            if not self.layer.changeGeometry(feature_id, typed(shape, self.layer)):
                 raise self._refused()
             self._change(feature_id, self._cells({COUNT: pixels}))
 
@@ -208,7 +208,7 @@ class Samples(QObject):
         }
         whole = QgsGeometry.unaryUnion([shapes[feature_id] for feature_id in ids])
         with self._step(tr("Merge samples")):
-            if not self.layer.changeGeometry(ids[0], self._typed(whole)):
+            if not self.layer.changeGeometry(ids[0], typed(whole, self.layer)):
                 raise self._refused()
             self._change(ids[0], self._cells({COUNT: pixels(whole)}))
             self.layer.deleteFeatures(ids[1:])
@@ -291,21 +291,6 @@ class Samples(QObject):
         """Cells by place, of those fields that the layer has."""
         places = {name: _field(self.layer, name) for name in cells}
         return {places[name]: cell for name, cell in cells.items() if places[name] >= 0}
-
-    def _typed(self, shape: QgsGeometry) -> QgsGeometry:
-        typed = QgsGeometry(shape)
-        if QgsWkbTypes.isMultiType(self.layer.wkbType()):
-            typed.convertToMultiType()
-        elif typed.isMultipart() and not typed.convertToSingleType():
-            raise self._refused()
-        elif len(shape.asGeometryCollection()) > 1:
-            raise DataError(
-                tr("{layer} holds single polygons, and this shape has several parts.").format(
-                    layer=self.layer.name()
-                ),
-                tr("Use a layer of multipolygons."),
-            )
-        return typed
 
     def _refused(self) -> EngineError:
         return DataError(tr("{layer} did not take the change.").format(layer=self.layer.name()))

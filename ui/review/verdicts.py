@@ -17,7 +17,6 @@ from qgis.core import (
     QgsVectorDataProvider,
     QgsVectorFileWriter,
     QgsVectorLayer,
-    QgsWkbTypes,
 )
 
 from ...engine.imagerydl.assessment.review import APPROVED, PENDING, REJECTED, Finding
@@ -27,6 +26,7 @@ from ...processing_provider import compat
 from ...processing_provider.translation import tr
 from ..cells import decimal, number, text
 from ..layer_classes import NAME_FIELDS, class_field, usual_field
+from ..layer_geometry import typed
 from ..layer_style import keep_style
 
 STATUS, ISSUE, CORRECTED, FORMER_CLASS = "Status", "Issue", "Corrected", "FormerClass"
@@ -164,13 +164,10 @@ class Verdicts:
 
     def redraw(self, feature_id: int, shape: QgsGeometry) -> None:
         """It is there, and lies so."""
-        typed = QgsGeometry(shape)
-        if QgsWkbTypes.isMultiType(self.layer.wkbType()):
-            typed.convertToMultiType()
         feature = self.layer.getFeature(feature_id)
         cells = {STATUS: APPROVED, ISSUE: None, CORRECTED: self._corrections(feature, OUTLINE, True)}
         with self._step(tr("Redraw an object")):
-            if not self.layer.changeGeometry(feature_id, typed):
+            if not self.layer.changeGeometry(feature_id, typed(shape, self.layer)):
                 raise self._refused()
             self._change(feature_id, cells)
 
