@@ -5,6 +5,7 @@
 * worker: seconds from starting the worker process to its first tile (below 2.5)
 * export: see exporting.py
 * classifying pixels: see classifying.py
+* objects: see detecting.py
 
 Machines are noisy: both sides of a ratio run in turn, and medians are compared. Exits with 1 where a
 target is missed.
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "engine"), str(ROOT / "examples")]
 
 import classifying  # noqa: E402 - what is ours is found through the lines above
+import detecting  # noqa: E402
 import exporting  # noqa: E402
 import numpy as np  # noqa: E402
 import rasterio  # noqa: E402
@@ -91,6 +93,11 @@ def bench_export(folder: Path) -> list[Finding]:
 def bench_classifying(folder: Path) -> list[Finding]:
     """Classify Pixels against the model alone, and its memory."""
     return [Finding(*numbers) for numbers in classifying.measure(folder / "classify", ROUNDS)]
+
+
+def bench_objects(folder: Path) -> list[Finding]:
+    """Detect Objects and Classify Objects against their models alone."""
+    return [Finding(*numbers) for numbers in detecting.measure(folder / "objects", ROUNDS)]
 
 
 def write_chips(folder: Path) -> None:
@@ -212,6 +219,7 @@ def main() -> int:
     findings: list[Finding] = []
     benches = {
         "classifying pixels": bench_classifying,
+        "objects": bench_objects,
         "export": bench_export,
         "training": bench_training,
         "worker": bench_worker,

@@ -1,4 +1,4 @@
-"""What tells whether an unfinished run may be gone on with. Standard library only."""
+"""What tells files and runs apart. Standard library only."""
 
 from __future__ import annotations
 
@@ -21,3 +21,12 @@ def file_state(file: Union[str, Path]) -> list[Any]:
 def fingerprint(told: Any) -> str:
     """A short text that changes with anything in ``told``, which must be JSON."""
     return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def file_digest(file: Path) -> str:
+    """SHA-256 of what a file holds."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()

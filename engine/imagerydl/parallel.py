@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import os
 
+from .errors import ParameterError
+
 
 def worker_count(factor: str) -> int:
-    """Threads for a parallel processing factor: "" or 0 is one, "75%" a share of the cores, else a number.
+    """Workers for ``PARALLEL_PROCESSING_FACTOR``: "" or 0 is one, "75%" a share of the cores, else a number.
 
     Raises:
-        ValueError: For anything else.
+        ParameterError: For anything else.
     """
     text = str(factor or "").strip()
     cores = os.cpu_count() or 1
-    if text.endswith("%"):
-        share = float(text[:-1])
-        if not 0 <= share <= 1000:
-            raise ValueError(text)
-        return max(1, round(cores * share / 100))
-    number = int(text or 0)
-    if not 0 <= number <= 256:
-        raise ValueError(text)
-    return max(1, number)
+    try:
+        if text.endswith("%"):
+            share = float(text[:-1])
+            if 0 <= share <= 1000:
+                return max(1, round(cores * share / 100))
+        elif 0 <= int(text or 0) <= 256:
+            return max(1, int(text or 0))
+    except ValueError:
+        pass  # said below
+    raise ParameterError(
+        f"PARALLEL_PROCESSING_FACTOR cannot be {factor!r}.",
+        "Give a number of workers, or a share of the processor's cores such as 75%.",
+    )

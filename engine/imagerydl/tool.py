@@ -290,8 +290,15 @@ def _coerce_choice(param: Param, value: Any) -> str:
     raise _refuse(param, value, "one of " + ", ".join(param.choices))
 
 
+def _is_named_value(cell: Any) -> bool:
+    """Whether a cell holds a name and its value: a name alone has no blank in it."""
+    return isinstance(cell, str) and re.match(r"\s*[A-Za-z_]\w*\s+\S", cell) is not None
+
+
 def _coerce_arguments(param: Param, value: Any) -> dict[str, str]:
-    """Accept ``{"padding": 8}``, ``["padding", 8, ...]``, ``"padding 8;batch_size 4"``."""
+    """Accept ``{"padding": 8}``, ``["padding", 8, ...]``, ``"padding 8;batch_size 4"``, texts of these."""
+    if isinstance(value, (list, tuple)) and value and all(map(_is_named_value, value)):
+        value = ";".join(value)
     if isinstance(value, Mapping):
         pairs = list(value.items())
     elif isinstance(value, str):

@@ -37,6 +37,12 @@ def make(kind, **more):
             {"padding": "32", "rotate": "30.0;0.5"},
         ),
         (make(Kind.ARGUMENTS), {"padding": 8}, {"padding": "8"}),
+        (
+            make(Kind.ARGUMENTS),
+            ["zoom (0.75,1.35);0.7", "dihedral 1.0;mirror 0.5"],
+            {"zoom": "(0.75,1.35);0.7", "dihedral": "1.0", "mirror": "0.5"},
+        ),
+        (make(Kind.ARGUMENTS), ["padding", "8 9"], {"padding": "8 9"}),
         (make(Kind.ARGUMENTS), [["padding", 8]], {"padding": "8"}),
         (
             make(Kind.EXTENT),

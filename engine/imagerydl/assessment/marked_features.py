@@ -28,7 +28,8 @@ def write_marked(
     """Write the detections and the missed objects; a GeoPackage gets a style, too.
 
     Fields: Result (TP, FP, FN), Class, Confidence, IoU (of true positives, with the object found),
-    Detected_ID and Truth_ID (numbers of the features in their own layers).
+    Detected_ID and Truth_ID (numbers of the features in their own layers), and Image where objects of
+    different images are told apart.
 
     Args:
         path: A vector file; its extension says the format.
@@ -62,6 +63,9 @@ def write_marked(
     nothing = np.zeros(count, dtype=bool)
     masks = [nothing, nothing, np.isnan(confidence), np.isnan(iou), rows >= len(found)]
     masks.append((rows < len(found)) & np.isnan(iou))
+    if found.images is not None and truth.images is not None:
+        columns["Image"] = np.concatenate([found.images, truth.images[missed]])
+        masks.append(nothing)
     geometries = np.concatenate([found.geometries, truth.geometries[missed]])
     pyogrio.raw.write(
         path,

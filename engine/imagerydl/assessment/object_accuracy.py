@@ -6,14 +6,24 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import outputs
+from ..average_precision import OVERLAPS
 from ..events import Reporter
-from ..labels.overlap import Polygons
+from ..web_page import number
 from .marked_features import write_marked
 from .matching import find_candidates
 from .object_figures import draw_counts, draw_f1, draw_precision_recall
-from .object_layers import Mask, Objects, bring_together, number_classes, read_detections, read_objects
-from .object_scores import COCO_OVERLAPS, Curve, ObjectScores, curves, score_objects
-from .report import Report, Section, number, write_report
+from .object_layers import (
+    Fields,
+    Mask,
+    Objects,
+    bring_together,
+    comparable,
+    number_classes,
+    read_detections,
+    read_truth,
+)
+from .object_scores import Curve, ObjectScores, curves, score_objects
+from .report import Report, Section, write_report
 from .tables import write_table
 
 if TYPE_CHECKING:
@@ -48,11 +58,10 @@ def run_object_accuracy(job: Job, reporter: Reporter) -> dict[str, Any]:
     names, *numbers = number_classes(found, truth)
     classes = (numbers[0], numbers[1])
     candidates = find_candidates(
-        Polygons(found.geometries),
-        Polygons(truth.geometries),
+        *comparable(found, truth, reporter.message),
         classes,
         found.confidences,
-        min(min_iou, float(COCO_OVERLAPS[0])),
+        min(min_iou, float(OVERLAPS[0])),
         reporter.check_cancelled,
     )
     rows, matched = score_objects(candidates, classes, names, min_iou, found.confidences is not None)
@@ -76,12 +85,18 @@ def run_object_accuracy(job: Job, reporter: Reporter) -> dict[str, Any]:
 
 def _read(job: Job, say: Any) -> tuple[Objects, Objects]:
     """Detections and ground truth in one system, inside the mask."""
-    detected_field, truth_field = job["DETECTED_CLASS_VALUE_FIELD"], job["GROUND_TRUTH_CLASS_VALUE_FIELD"]
-    found = read_detections(job["DETECTED_FEATURES"], detected_field, job["CONFIDENCE_SCORE_FIELD"], say)
-    truth, _ = read_objects(
-        job["GROUND_TRUTH_FEATURES"], "ground truth", truth_field, "GROUND_TRUTH_CLASS_VALUE_FIELD", say
-    )
-    truth = bring_together(found, truth, bool(detected_field or truth_field), say)
+    fields = [
+        Fields(
+            job[f"{layer}_CLASS_VALUE_FIELD"],
+            f"{layer}_CLASS_VALUE_FIELD",
+            job[f"{layer}_IMAGE_FIELD"],
+            f"{layer}_IMAGE_FIELD",
+        )
+        for layer in ("DETECTED", "GROUND_TRUTH")
+    ]
+    found = read_detections(job["DETECTED_FEATURES"], fields[0], job["CONFIDENCE_SCORE_FIELD"], say)
+    truth = read_truth(job["GROUND_TRUTH_FEATURES"], fields[1], say)
+    truth = bring_together(found, truth, any(layer.classes for layer in fields), say)
     if job["MASK_FEATURES"]:
         mask = Mask(job["MASK_FEATURES"], found, say)
         inside = mask.inside(found), mask.inside(truth)

@@ -15,6 +15,11 @@ from ..labels.confidence import DEFAULT_FIELDS as CONFIDENCE_FIELDS
 from ..labels.confidence import confidences
 from ..labels.fields import OBJECT_CLASS_FIELDS, choose_field, distinct_cells
 from ..labels.geometry import LayerFile, read_layer, transformed
+from ..labels.image_names import ImageNames
+from ..labels.image_space import image_field, image_names, laid_apart
+from ..labels.image_table import ImageTable, is_bare_table
+from ..labels.overlap import Polygons
+from ..labels.pixel_shapes import mirrored
 
 Say = Callable[[str], None]
 
@@ -33,6 +38,7 @@ class Objects:
         ids: Numbers of the features ``[n]``.
         classes: Class of each ``[n]`` as text (see :func:`class_text`); None where all are one class.
         confidences: Of each ``[n]``; None where the layer has none.
+        images: Name of the image of each ``[n]``, where objects of different images are told apart.
     """
 
     name: str
@@ -41,6 +47,7 @@ class Objects:
     ids: np.ndarray
     classes: Optional[np.ndarray]
     confidences: Optional[np.ndarray] = None
+    images: Optional[np.ndarray] = None
 
     def __len__(self) -> int:
         return len(self.geometries)
@@ -49,12 +56,9 @@ class Objects:
         """Those that a bool mask ``[n]`` names."""
         if which.all():
             return self
-        classes, scores = (
-            None if column is None else column[which] for column in (self.classes, self.confidences)
-        )
-        return replace(
-            self, geometries=self.geometries[which], ids=self.ids[which], classes=classes, confidences=scores
-        )
+        columns = {"classes": self.classes, "confidences": self.confidences, "images": self.images}
+        kept = {name: None if column is None else column[which] for name, column in columns.items()}
+        return replace(self, geometries=self.geometries[which], ids=self.ids[which], **kept)
 
 
 def class_text(cell: Any) -> str:
@@ -68,27 +72,55 @@ def class_text(cell: Any) -> str:
     return str(int(number)) if number == int(number) else repr(number)
 
 
-def read_objects(
-    path: str, what: str, class_field: Optional[str], class_key: str, say: Say = lambda text: None
-) -> tuple[Objects, LayerFile]:
-    """The polygons of a layer; an empty layer gives none.
+@dataclass(frozen=True)
+class Fields:
+    """Fields of a layer that the user named, and the parameters that name them; None for the usual ones."""
+
+    classes: Optional[str]
+    class_key: str
+    images: Optional[str]
+    image_key: str
+
+
+def read_truth(path: str, fields: Fields, say: Say = lambda text: None) -> Objects:
+    """The true objects: a layer of polygons, or a label table as Export Training Data takes it.
 
     Args:
         path: ``file`` or ``file|layername=NAME``.
-        what: What to call it in errors.
-        class_field: Field named by the user; None for the usual ones.
-        class_key: Parameter that names it.
+        fields: Fields that the user named.
         say: Receives what was repaired or left out.
 
     Raises:
-        DataError: If it cannot be read, or holds features but no polygon.
-        ParameterError: If the field does not exist.
+        DataError: If it cannot be read, or holds no usable object.
+        ParameterError: If a field does not exist.
     """
+    if not is_bare_table(path):
+        return _read_layer(path, "ground truth", fields, say)[0]
+    table = ImageTable(path, say)
+    rows = table.usable()
+    if not len(rows):
+        raise DataError(f"No row of {path} is a usable object.", "Check its columns and its cells.")
+    names, places = table.images_of(rows)
+    field = choose_field(
+        table.fields, fields.classes, path, (*OBJECT_CLASS_FIELDS, "class"), fields.class_key
+    )
+    classes = _classes(table.cells(field)[rows], field, path) if field else None
+    # Where QGIS shows the image, and Detect Objects writes what it finds.
+    shapes = mirrored(table.shapes[rows])
+    images = np.array([*names, ""], dtype=object)[places]
+    truth = Objects(path, None, shapes, rows + 1, classes, images=images)
+    return truth if classes is None else truth.select(classes != "")
+
+
+def _read_layer(path: str, what: str, fields: Fields, say: Say) -> tuple[Objects, LayerFile]:
+    """The polygons of a layer; an empty layer gives none."""
     file = LayerFile(path, what)
-    field = choose_field(file.fields, class_field, file.name, OBJECT_CLASS_FIELDS, class_key)
+    class_field = choose_field(file.fields, fields.classes, file.name, OBJECT_CLASS_FIELDS, fields.class_key)
+    images_by = image_field(file.fields, fields.images, file.crs is not None, file.name, fields.image_key)
     if file.count == 0:
-        nothing = np.empty(0, dtype=object)
-        return Objects(file.name, file.crs, nothing, np.empty(0, np.int64), nothing if field else None), file
+        none = np.empty(0, dtype=object)
+        classes, images = (none if field else None for field in (class_field, images_by))
+        return Objects(file.name, file.crs, none, np.empty(0, np.int64), classes, images=images), file
     geometries = np.concatenate(list(file.geometries()))
     for note in file.notes:
         say(note)
@@ -96,29 +128,37 @@ def read_objects(
     if not areal.any():
         raise DataError(f"The {what} {file.name} has no polygons.", "Choose a layer of polygons.")
     classes = None
-    if field:
-        cells, places = distinct_cells(file.read_field(field), f"field {field!r} of {file.name}")
-        classes = np.array([class_text(cell) for cell in cells], dtype=object)[places]
+    if class_field:
+        classes = _classes(file.read_field(class_field), class_field, file.name)
         areal &= classes != ""
         if not areal.any():
             raise DataError(
-                f"Every polygon of {file.name} has an empty {field!r}.", "Fill it in, or name another field."
+                f"Every polygon of {file.name} has an empty {class_field!r}.",
+                "Fill it in, or name another field.",
             )
+    images = image_names(file.read_field(images_by)) if images_by else None
     if not areal.all():
         say(f"{int((~areal).sum())} features of {file.name} without an area or a class were left out.")
-    return Objects(file.name, file.crs, geometries, file.fids, classes).select(areal), file
+    objects = Objects(file.name, file.crs, geometries, file.fids, classes, images=images)
+    return objects.select(areal), file
+
+
+def _classes(cells: np.ndarray, field: str, layer: str) -> np.ndarray:
+    """Classes ``[n]`` as text, see :func:`class_text`."""
+    distinct, places = distinct_cells(cells, f"field {field!r} of {layer}")
+    return np.array([*(class_text(cell) for cell in distinct), ""], dtype=object)[places]
 
 
 def read_detections(
-    path: str, class_field: Optional[str], score_field: Optional[str], say: Say = lambda text: None
+    path: str, fields: Fields, score_field: Optional[str], say: Say = lambda text: None
 ) -> Objects:
-    """The detections, with their confidences where there is a field for them.
+    """The detections, with their confidences where there is a field for them; an empty layer gives none.
 
     Raises:
-        DataError: As :func:`read_objects`, or if confidences are no numbers.
+        DataError: If it cannot be read, holds features but no polygon, or confidences are no numbers.
         ParameterError: If a field does not exist.
     """
-    found, file = read_objects(path, "layer of detections", class_field, "DETECTED_CLASS_VALUE_FIELD", say)
+    found, file = _read_layer(path, "layer of detections", fields, say)
     field = choose_field(file.fields, score_field, file.name, CONFIDENCE_FIELDS, "CONFIDENCE_SCORE_FIELD")
     if not field:
         say(
@@ -234,6 +274,49 @@ def number_classes(found: Objects, truth: Objects) -> tuple[list[str], np.ndarra
             np.fromiter(map(numbers.__getitem__, objects.classes), np.intp, len(objects))
             for objects in (found, truth)
         ),
+    )
+
+
+def comparable(found: Objects, truth: Objects, say: Say = lambda text: None) -> tuple[Polygons, Polygons]:
+    """The polygons of both for comparing: those of different images lie apart, where images are told apart.
+
+    Args:
+        found: Detections.
+        truth: Ground truth, in the same system.
+        say: Receives what the user should know.
+
+    Raises:
+        DataError: If only one of the layers tells images apart, and there are several.
+    """
+    if found.images is None and truth.images is None:
+        return Polygons(found.geometries), Polygons(truth.geometries)
+    for objects, other, key in ((found, truth, "GROUND_TRUTH"), (truth, found, "DETECTED")):
+        several = objects.images is not None and len(set(objects.images)) > 1
+        if several and other.images is None and len(other):
+            raise DataError(
+                f"{objects.name} has objects of {len(set(objects.images))} images, and {other.name} does not "
+                "say which image its objects are in.",
+                f"Name its field with the image in {key}_IMAGE_FIELD.",
+            )
+    numbers = _number_images(found, truth)
+    images = 1 + max(int(part.max(initial=-1)) for part in numbers)
+    if images > 1:
+        say(f"The objects lie in {images} images; each is judged by itself.")
+    shapes = laid_apart((found.geometries, numbers[0]), (truth.geometries, numbers[1]))
+    return Polygons(shapes[0]), Polygons(shapes[1])
+
+
+def _number_images(found: Objects, truth: Objects) -> tuple[np.ndarray, np.ndarray]:
+    """The number of each object's image; the layers may write an image with more or less of its path."""
+    if found.images is None or truth.images is None:
+        return np.zeros(len(found), np.intp), np.zeros(len(truth), np.intp)
+    known = dict.fromkeys(found.images)
+    finder = ImageNames([*known])
+    means = {name: finder.find(name, truth.name) or name for name in dict.fromkeys(truth.images)}
+    numbers = {name: number for number, name in enumerate(dict.fromkeys([*known, *means.values()]))}
+    return (
+        np.fromiter((numbers[name] for name in found.images), np.intp, len(found)),
+        np.fromiter((numbers[means[name]] for name in truth.images), np.intp, len(truth)),
     )
 
 

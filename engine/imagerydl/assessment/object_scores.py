@@ -8,13 +8,8 @@ from typing import Optional
 
 import numpy as np
 
+from ..average_precision import OVERLAPS, average_precision, precision_and_recall
 from .matching import Candidates, match
-
-#: The overlaps over which COCO averages (Lin et al. 2014): 0.50, 0.55 ... 0.95.
-COCO_OVERLAPS = np.linspace(0.5, 0.95, 10)
-
-#: The recalls at which COCO reads the precision.
-_RECALLS = np.linspace(0.0, 1.0, 101)
 
 
 @dataclass(frozen=True)
@@ -27,7 +22,7 @@ class ObjectScores:
         false_positives: Detections that find none.
         false_negatives: Objects that no detection finds.
         average_precision: At the overlap asked for; NaN without true objects.
-        coco_map: Mean over :data:`COCO_OVERLAPS`; NaN without true objects.
+        coco_map: Mean over COCO's overlaps; NaN without true objects.
     """
 
     name: str
@@ -74,10 +69,8 @@ class Curve:
     confidence: np.ndarray
 
 
-def average_precision(hits: np.ndarray, objects: int, ranked: bool = True) -> float:
-    """Area under the precision-recall curve, as COCO takes it: precision read at 101 recalls.
-
-    The precision at a recall is the best one at this or any higher recall.
+def precision_of_class(hits: np.ndarray, objects: int, ranked: bool = True) -> float:
+    """Average precision of a class.
 
     Args:
         hits: Which detections are right, bool ``[n]``, from the surest to the least sure.
@@ -90,15 +83,8 @@ def average_precision(hits: np.ndarray, objects: int, ranked: bool = True) -> fl
     """
     if not objects:
         return float("nan")
-    if not len(hits):
-        return 0.0
-    right = np.cumsum(hits)
-    precision, recall = right / np.arange(1, len(hits) + 1), right / objects
-    if not ranked:
-        precision, recall = precision[-1:], recall[-1:]
-    best = np.maximum.accumulate(precision[::-1])[::-1]
-    places = np.searchsorted(recall, _RECALLS, side="left")
-    return float(np.append(best, 0.0)[places].mean())
+    precision, recall = precision_and_recall(hits, objects)
+    return average_precision(precision, recall) if ranked else average_precision(precision[-1:], recall[-1:])
 
 
 def score_objects(
@@ -131,10 +117,10 @@ def score_objects(
 
     def precisions(pairs: np.ndarray) -> list[float]:
         hits = pairs[candidates.order] >= 0
-        return [average_precision(hits[rows], int(n), ranked) for rows, n in zip(members, objects)]
+        return [precision_of_class(hits[rows], int(n), ranked) for rows, n in zip(members, objects)]
 
     at_overlap = precisions(matched)
-    coco = np.array([precisions(match(candidates, overlap)) for overlap in COCO_OVERLAPS])
+    coco = np.array([precisions(match(candidates, overlap)) for overlap in OVERLAPS])
     right = np.bincount(found[matched >= 0], minlength=len(names))
     rows = [
         ObjectScores(
@@ -185,7 +171,6 @@ def curves(
     result = []
     for name, rows, count in groups:
         if count and len(rows):
-            right = np.cumsum(hits[rows])
-            precision = right / np.arange(1, len(rows) + 1)
-            result.append(Curve(name, right / count, precision, ordered[rows]))
+            precision, recall = precision_and_recall(hits[rows], count)
+            result.append(Curve(name, recall, precision, ordered[rows]))
     return result

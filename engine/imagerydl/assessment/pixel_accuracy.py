@@ -16,6 +16,7 @@ from ..errors import DataError, ParameterError
 from ..events import Reporter
 from ..imagery.source import RasterSource, open_source
 from ..imagery.styling import write_style
+from ..imagery.transforms import apply
 from ..imagery.writing import RasterWriter
 from ..labels.classes import lenient_schema
 from ..labels.rasters import strips
@@ -278,9 +279,7 @@ class _Comparison:
     def write_points(self, path: str, overwrite: bool) -> None:
         """Write the sample as points at the centres of their pixels."""
         columns, rows, classified, reference = self._samples.T
-        t = self._source.grid.transform
-        x = t.a * (columns + 0.5) + t.b * (rows + 0.5) + t.c
-        y = t.d * (columns + 0.5) + t.e * (rows + 0.5) + t.f
+        x, y = apply(self._source.grid.transform, columns + 0.5, rows + 0.5)
         fields = {
             "Classified": classified,
             "GrndTruth": reference,

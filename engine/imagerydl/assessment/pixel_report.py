@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..imagery.grid import Grid
+from ..web_page import number
 from .area_estimates import NORMAL_95, Estimates
 from .confusion import ConfusionMatrix
-from .report import Report, Section, number
+from .report import Report, Section
 
 Name = Callable[[int], str]
 _INK = "#333333"

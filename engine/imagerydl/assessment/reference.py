@@ -12,6 +12,7 @@ from rasterio.windows import Window
 from ..errors import DataError
 from ..imagery.grid import Grid
 from ..imagery.source import RasterSource, open_source
+from ..imagery.transforms import apply
 from ..labels.classes import MAX_CLASS_VALUE, ClassEntry, ClassSchema
 from ..labels.features import FeatureLabels
 from ..labels.fields import OBJECT_CLASS_FIELDS, choose_field, distinct_cells
@@ -169,9 +170,7 @@ class Vectors:
             raise DataError(f"{self.file.name} holds lines.", "Give polygons or points.")
         moved = layer_on(self.file, self.geometries, grid, say)
         xy, owner = shapely.get_coordinates(moved, return_index=True)
-        inverse = ~grid.transform
-        columns = np.floor(inverse.a * xy[:, 0] + inverse.b * xy[:, 1] + inverse.c)
-        rows = np.floor(inverse.d * xy[:, 0] + inverse.e * xy[:, 1] + inverse.f)
+        columns, rows = (np.floor(axis) for axis in apply(~grid.transform, *xy.T))
         inside = (columns >= 0) & (columns < grid.width) & (rows >= 0) & (rows < grid.height)
         if not inside.any():
             raise DataError(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,29 +14,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from .. import outputs
+from ..web_page import cards, fact_table, image, page, png
 
 #: Extensions a report may have.
 REPORT_EXTENSIONS = ("pdf", "html")
 
-_DPI = 110
 _INK, _SHADE, _LINE = "#333333", "#f3f6fa", "#dddddd"
 
 #: A4, in inches.
 _PAGE = (8.27, 11.69)
 _LEFT, _TOP, _BOTTOM = 0.08, 0.94, 0.06
 _ROWS_A_PAGE = 34
-
-_STYLE = """
-body{font:15px/1.5 system-ui,"Segoe UI",sans-serif;color:#222;max-width:1080px;margin:2rem auto}
-body{padding:0 1rem}
-h1{font-size:1.6rem;margin-bottom:.3rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #ddd}
-table{border-collapse:collapse;margin:.8rem 0}th,td{padding:.28rem .8rem;border-bottom:1px solid #e6e6e6}
-th{text-align:left;font-weight:600;background:#f6f7f9}td.n{text-align:right;font-variant-numeric:tabular-nums}
-.cards{display:flex;gap:1rem;flex-wrap:wrap;margin:1rem 0}.wide{overflow-x:auto}
-.card{background:#f3f6fa;border-radius:8px;padding:.7rem 1.2rem;min-width:8rem}
-.card b{display:block;font-size:1.5rem}
-img{max-width:100%;height:auto}
-"""
 
 
 @dataclass(frozen=True)
@@ -79,11 +65,6 @@ class Report:
     notes: Sequence[str] = field(default_factory=tuple)
 
 
-def number(value: float, digits: int = 4) -> str:
-    """A measure as a text; a dash where there is none."""
-    return "–" if value != value else f"{value:.{digits}f}"
-
-
 def write_report(report: Report, path: Union[str, Path], overwrite: bool = False) -> None:
     """Write ``report`` as PDF or HTML, by the extension of ``path``; nothing lies outside the file.
 
@@ -98,27 +79,11 @@ def write_report(report: Report, path: Union[str, Path], overwrite: bool = False
 
 
 def _page(report: Report) -> str:
-    title = html.escape(report.title)
-    facts = "".join(
-        f"<tr><th>{html.escape(label)}</th><td>{html.escape(text)}</td></tr>"
-        for label, text in report.facts.items()
-    )
-    cards = "".join(
-        f'<div class="card"><b>{html.escape(value)}</b>{html.escape(name)}</div>'
-        for name, value in report.cards.items()
-    )
     sections = "".join(_section(section) for section in report.sections)
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in report.notes)
     notes = f"<h2>Notes</h2><ul>{notes}</ul>" if notes else ""
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>{_STYLE}</style></head><body><h1>{title}</h1>
-<div class="cards">{cards}</div>
-<table>{facts}</table>
-{sections}
-{notes}
-</body></html>
-"""
+    parts = (cards(report.cards), fact_table(report.facts), sections, notes)
+    return page(report.title, report.title, "\n".join(parts))
 
 
 def _section(section: Section) -> str:
@@ -137,10 +102,7 @@ def _section(section: Section) -> str:
         )
         text += f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
     if section.figure is not None:
-        buffer = io.BytesIO()
-        section.figure.savefig(buffer, format="png", dpi=_DPI, facecolor="white")
-        data = base64.b64encode(buffer.getvalue()).decode("ascii")
-        text += f'<p><img alt="{html.escape(section.title)}" src="data:image/png;base64,{data}"></p>'
+        text += f"<p>{image(section.title, png(section.figure))}</p>"
     return text
 
 

@@ -69,7 +69,7 @@ def make_plan(settings: ExportSettings, reporter: Reporter) -> ExportPlan:
         facts=facts,
         described=known.described,
         mask=MaskPolygons(settings.mask, say) if settings.mask else None,
-        splitter=Splitter(settings.split, items) if settings.split else None,
+        splitter=Splitter(settings.split, [planned.grid for planned in items]) if settings.split else None,
     )
 
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 import numpy as np
 
 from ..imagery.frame import Frame
+from ..imagery.grid import Grid
 from ..labels.geometry import is_pixel_space
-
-if TYPE_CHECKING:
-    from .plan import PlannedItem
 
 #: Folders of the parts.
 PARTS = ("train", "validation", "test")
@@ -49,16 +47,16 @@ class Splitter:
 
     Args:
         split: How to divide.
-        items: All items of the export.
+        grids: Those of all items of the export.
     """
 
-    def __init__(self, split: Split, items: Sequence[PlannedItem]) -> None:
+    def __init__(self, split: Split, grids: Sequence[Grid]) -> None:
         self._split = split
-        self._items = items
+        self._grids = grids
         # Blocks lie on one lattice for all images of a system: overlapping images share them.
-        self._sides = _block_sides(split.block, items)
+        self._sides = _block_sides(split.block, grids)
         units = sorted(
-            {unit for number, one in enumerate(items) for unit in self._units_of_item(number, one)}
+            {unit for number, grid in enumerate(grids) for unit in self._units_of_item(number, grid)}
         )
         self.unit_count = len(units)
         self._part = _divide(units, split)
@@ -68,20 +66,18 @@ class Splitter:
         parts = {self._part[unit] for unit in self._units(item, frame) if unit in self._part}
         return parts.pop() if len(parts) == 1 else None
 
-    def _units_of_item(self, number: int, planned: PlannedItem) -> list[_Unit]:
+    def _units_of_item(self, number: int, grid: Grid) -> list[_Unit]:
         if self._split.by_image:
             return [(number,)]
-        return self._blocks(number, planned.grid.corners, planned)
+        return self._blocks(number, grid.corners)
 
     def _units(self, item: int, frame: Frame) -> list[_Unit]:
         if self._split.by_image:
             return [(item,)]
-        return self._blocks(item, frame.grid.corners, self._items[item])
+        return self._blocks(item, frame.grid.corners)
 
-    def _blocks(
-        self, number: int, corners: Sequence[tuple[float, float]], planned: PlannedItem
-    ) -> list[_Unit]:
-        grid = planned.grid
+    def _blocks(self, number: int, corners: Sequence[tuple[float, float]]) -> list[_Unit]:
+        grid = self._grids[number]
         # Ground of images without georeference has nothing in common.
         place = f"image {number:09}" if is_pixel_space(grid) or grid.crs is None else grid.crs.to_string()
         side_x, side_y = self._sides[grid.crs]
@@ -93,16 +89,16 @@ class Splitter:
 
     def _origin(self, crs: object) -> tuple[float, float]:
         """Upper left corner of the first image of a system: blocks line up with its tiles."""
-        first = next(one.grid for one in self._items if one.grid.crs == crs)
+        first = next(grid for grid in self._grids if grid.crs == crs)
         xmin, _, _, ymax = first.bounds
         return (xmin, 0.0) if is_pixel_space(first) else (xmin, ymax)
 
 
-def _block_sides(block: int, items: Sequence[PlannedItem]) -> dict[object, tuple[float, float]]:
+def _block_sides(block: int, grids: Sequence[Grid]) -> dict[object, tuple[float, float]]:
     sides: dict[object, tuple[float, float]] = {}
-    for planned in items:
-        x, y = planned.grid.cell_size
-        sides.setdefault(planned.grid.crs, (block * x, block * y))
+    for grid in grids:
+        x, y = grid.cell_size
+        sides.setdefault(grid.crs, (block * x, block * y))
     return sides
 
 

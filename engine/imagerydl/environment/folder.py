@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Optional
 
+from ..user_folders import data_folder
 from .requirements import EXTRAS
 
 #: A copy of the requirements an environment was built from, inside it. Its presence also says
@@ -17,14 +17,7 @@ RECORD = "imagerydl-requirements.txt"
 
 def default_folder() -> Path:
     """Where the command line keeps its environment (the plugin uses the QGIS profile)."""
-    home = Path.home()
-    if sys.platform == "win32":
-        data = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        data = home / "Library" / "Application Support"
-    else:
-        data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    return data / "imagerydl" / "runtime"
+    return data_folder() / "runtime"
 
 
 def python_in(folder: Path) -> Path:

@@ -15,6 +15,7 @@ from rasterio.windows import Window
 
 from .grid import Grid
 from .source import RasterSource
+from .transforms import apply, compose
 
 #: GDAL wants a system on both sides of a resampling; with the same one it leaves coordinates alone.
 _ANY_CRS = CRS.from_epsg(3857)
@@ -45,11 +46,11 @@ class Frame:
         if not self.angle:
             return self.lattice.subgrid(self.window)
         width, height = int(self.window.width), int(self.window.height)
-        turned = (
-            self.lattice.window_transform(self.window)
-            * Affine.translation(width / 2, height / 2)
-            * Affine.rotation(self.angle)
-            * Affine.translation(-width / 2, -height / 2)
+        turned = compose(
+            self.lattice.window_transform(self.window),
+            Affine.translation(width / 2, height / 2),
+            Affine.rotation(self.angle),
+            Affine.translation(-width / 2, -height / 2),
         )
         return Grid(self.lattice.crs, turned, width, height)
 
@@ -77,13 +78,18 @@ class Frame:
         share = self._turned(valid[None].astype(np.float32), origin, resampling)[0]
         return self._turned(data, origin, resampling), share >= _VALID_SHARE
 
+    @property
+    def _to_lattice(self) -> Affine:
+        """From the frame's own pixels to those of the raster."""
+        return compose(~self.lattice.transform, self.grid.transform)
+
     def _turned(self, data: np.ndarray, origin: Affine, resampling: Resampling) -> np.ndarray:
         result = np.zeros((len(data), int(self.window.height), int(self.window.width)), data.dtype)
         reproject(
             data,
             result,
             src_transform=origin,
-            dst_transform=~self.lattice.transform * self.grid.transform,
+            dst_transform=self._to_lattice,
             src_crs=_ANY_CRS,
             dst_crs=_ANY_CRS,
             resampling=resampling,
@@ -92,9 +98,8 @@ class Frame:
 
     def _surroundings(self) -> Window:
         """The window of the lattice that holds the turned frame, with room for resampling."""
-        to_lattice = ~self.lattice.transform * self.grid.transform
-        size = self.window.width, self.window.height
-        corners = [to_lattice * corner for corner in ((0, 0), (size[0], 0), size, (0, size[1]))]
-        columns, rows = zip(*corners)
+        width, height = self.window.width, self.window.height
+        corners = ((0, 0), (width, 0), (width, height), (0, height))
+        columns, rows = zip(*(apply(self._to_lattice, *corner) for corner in corners))
         left, top = math.floor(min(columns)) - 1, math.floor(min(rows)) - 1
         return Window(left, top, math.ceil(max(columns)) + 1 - left, math.ceil(max(rows)) + 1 - top)

@@ -13,6 +13,7 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from ..errors import DataError
+from .transforms import apply, compose
 
 #: Part of a pixel by which two lattices may differ and still count as the same one.
 ALIGNMENT_TOLERANCE = 0.05
@@ -41,10 +42,9 @@ class Grid:
     @property
     def corners(self) -> tuple[tuple[float, float], ...]:
         """Map coordinates of the four corners."""
-        t, width, height = self.transform, self.width, self.height
+        width, height = self.width, self.height
         pixels = ((0, 0), (width, 0), (width, height), (0, height))
-        # In plain numbers: this and window_transform run for every chip and tile.
-        return tuple((t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f) for x, y in pixels)
+        return tuple(apply(self.transform, *pixel) for pixel in pixels)
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -91,8 +91,9 @@ class Grid:
 
     def window_transform(self, window: Window) -> Affine:
         """The transform of the part of this lattice in ``window`` (which may reach outside)."""
-        t, x, y = self.transform, window.col_off, window.row_off
-        return Affine(t.a, t.b, t.a * x + t.b * y + t.c, t.d, t.e, t.d * x + t.e * y + t.f)
+        t = self.transform
+        x, y = apply(t, window.col_off, window.row_off)
+        return Affine(t.a, t.b, x, t.d, t.e, y)
 
     def subgrid(self, window: Window) -> Grid:
         """The part of this lattice in ``window`` (which may reach outside)."""
@@ -109,7 +110,7 @@ class Grid:
 
     def _window_of_points(self, points: Iterable[tuple[float, float]]) -> Window:
         inverse = ~self.transform
-        columns, rows = zip(*(inverse * point for point in points))
+        columns, rows = zip(*(apply(inverse, *point) for point in points))
         # Bounds taken from this very raster must give it back, in spite of rounding.
         slack = ALIGNMENT_TOLERANCE
         left, top = math.floor(min(columns) + slack), math.floor(min(rows) + slack)
@@ -124,7 +125,7 @@ class Grid:
         """
         if self.crs != other.crs:
             return None
-        relative = ~self.transform * other.transform
+        relative = compose(~self.transform, other.transform)
         drift = max(
             abs(relative.a - 1) * other.width,
             abs(relative.e - 1) * other.height,
@@ -145,7 +146,7 @@ class Grid:
                 "Cell size is in units of the raster's coordinate system; give a larger one.",
             )
         width, height = (max(1, math.ceil(n - ALIGNMENT_TOLERANCE)) for n in (columns, rows))
-        transform = self.transform * Affine.scale(cell_size / x, cell_size / y)
+        transform = compose(self.transform, Affine.scale(cell_size / x, cell_size / y))
         return Grid(self.crs, transform, width, height)
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, Optional, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 from rasterio.windows import Window
 
 from ..errors import DataError
-from .grid import Grid, intersection, slices_in
+from .framed import FramedSource
+from .grid import Grid, intersection
 from .inspection import inspect_raster
 from .placing import bounds_text
-from .source import RasterSource, mirrored, open_on, open_source
+from .source import RasterSource, open_on, open_source
 
 
-class PairedSource:
+class PairedSource(FramedSource):
     """Two rasters on one grid, read as one with the bands of both; a context manager.
 
     It reads like a :class:`RasterSource`. A pixel is valid where it is in both rasters. Beyond the
@@ -42,7 +42,6 @@ class PairedSource:
     """
 
     def __init__(self, before: RasterSource, after: RasterSource) -> None:
-        self.before, self.after = before, after
         shared = intersection(before.frame, after.frame)
         if shared is None or intersection(shared, before.grid.window) is None:
             here = f"{before.name}, which is looked at within {bounds_text(before.grid.bounds)}"
@@ -52,7 +51,8 @@ class PairedSource:
                 f"{here}.",
                 "Give two rasters of one place, and check their coordinate reference systems.",
             )
-        self._frame = shared
+        super().__init__(shared)
+        self.before, self.after = before, after
         self.grid = before.grid
         self.count = before.count + after.count
         self.dtype = np.result_type(before.dtype, after.dtype)
@@ -63,12 +63,6 @@ class PairedSource:
         self.nodata = before.nodata
         self.name = f"{before.name} and {after.name}"
         self.paths = (*before.paths, *after.paths)
-
-    def __enter__(self) -> PairedSource:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Release the files; reading opens them again."""
@@ -83,43 +77,6 @@ class PairedSource:
     def damage(self) -> dict[str, int]:
         """Blocks that could not be read, by file."""
         return {**self.before.damage, **self.after.damage}
-
-    def read(
-        self,
-        window: Window,
-        bands: Optional[Sequence[int]] = None,
-        border: Literal["reflect", "zero"] = "reflect",
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Data and validity of a window; see :meth:`RasterSource.read`."""
-        data, valid, _ = self.read_context(window, bands, border)
-        return data, valid
-
-    def read_context(
-        self,
-        window: Window,
-        bands: Optional[Sequence[int]] = None,
-        border: Literal["reflect", "zero"] = "reflect",
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A window with where it is a picture; see :meth:`RasterSource.read_context`."""
-        chosen = tuple(range(self.count)) if bands is None else tuple(bands)
-        inside = intersection(window, self._frame)
-        if inside == window:
-            data, picture = self._read_inside(window, chosen)
-        elif border == "zero" or inside is None:
-            data, picture = _nothing(window, len(chosen), self.dtype)
-            if inside is not None:
-                part = slices_in(inside, window)
-                data[(slice(None), *part)], picture[part] = self._read_inside(inside, chosen)
-        else:
-            needed, rows, columns = mirrored(window, self._frame)
-            data, picture = self._read_inside(needed, chosen)
-            data, picture = data[:, rows][:, :, columns], picture[rows][:, columns]
-        valid = np.zeros_like(picture)
-        counted = intersection(inside, self.grid.window) if inside is not None else None
-        if counted is not None:
-            part = slices_in(counted, window)
-            valid[part] = picture[part]
-        return data, valid, picture
 
     def _read_inside(self, window: Window, bands: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """A window within the ground both dates share."""
@@ -182,8 +139,3 @@ def _check_both_placed(before: Grid, after: Grid, names: tuple[str, str]) -> Non
             f"{without} has no coordinate reference system, {placed} has one.",
             "Assign it the system its coordinates are in.",
         )
-
-
-def _nothing(window: Window, bands: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    shape = (int(window.height), int(window.width))
-    return np.zeros((bands, *shape), dtype=dtype), np.zeros(shape, dtype=bool)

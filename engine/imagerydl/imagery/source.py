@@ -6,13 +6,14 @@ import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal, Optional, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 from rasterio.windows import Window
 
 from ..errors import DataError
-from .grid import Grid, intersection, reflect, slices_in
+from .framed import FramedSource
+from .grid import Grid, intersection, slices_in
 from .inspection import RasterInfo, inspect_raster
 from .members import DamageLog, Member, MemberReader
 from .placing import OutsideExtentError, bounds_text, check_alike, extent_bounds, place
@@ -21,7 +22,7 @@ from .placing import OutsideExtentError, bounds_text, check_alike, extent_bounds
 _OPEN_FILES = 48
 
 
-class RasterSource:
+class RasterSource(FramedSource):
     """A raster, or a mosaic of rasters, seen on a grid; a context manager.
 
     Where rasters overlap the first valid one wins. A handle belongs to one thread: give each
@@ -42,8 +43,7 @@ class RasterSource:
     def __init__(self, grid: Grid, members: Sequence[Member], frame: Optional[Window] = None) -> None:
         first = members[0].info
         self._members = tuple(members)
-        # All there is to read: larger than the grid where an extent was asked for.
-        self._frame = frame or grid.window
+        super().__init__(frame or grid.window)
         self._readers: OrderedDict[int, MemberReader] = OrderedDict()
         self._index = _MemberIndex(self._members)
         self.grid = grid
@@ -57,12 +57,6 @@ class RasterSource:
         self.colormap = first.attributes.colormap
         self.categories = first.attributes.categories
 
-    def __enter__(self) -> RasterSource:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """Release the files; reading opens them again."""
         while self._readers:
@@ -71,11 +65,6 @@ class RasterSource:
     def clone(self) -> RasterSource:
         """An independent handle on the same source, for another thread."""
         return RasterSource(self.grid, self._members, self._frame)
-
-    @property
-    def frame(self) -> Window:
-        """What there is to read, in pixels of :attr:`grid`: more than it where an extent was asked for."""
-        return self._frame
 
     @property
     def covers_any_of_grid(self) -> bool:
@@ -87,75 +76,6 @@ class RasterSource:
         """Blocks that could not be read, by file (sources opened with ``skip_damaged``)."""
         log = self._members[0].damage
         return log.summary() if log else {}
-
-    def read(
-        self,
-        window: Window,
-        bands: Optional[Sequence[int]] = None,
-        border: Literal["reflect", "zero"] = "reflect",
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Read a window.
-
-        Args:
-            window: In pixels of :attr:`grid`, integer; may reach outside it.
-            bands: 0-based data bands in the order wanted; None for all.
-            border: What stands outside the rasters: the picture mirrored at its border, or zeros.
-                Outside an extent, but inside the rasters, stands the real picture.
-
-        Returns:
-            Data ``[bands, h, w]`` of the source's type, and validity ``[h, w]``, which is False
-            outside the grid and where no raster has a value.
-
-        Raises:
-            DataError: If a file cannot be read.
-        """
-        data, valid, _ = self.read_context(window, bands, border)
-        return data, valid
-
-    def read_context(
-        self,
-        window: Window,
-        bands: Optional[Sequence[int]] = None,
-        border: Literal["reflect", "zero"] = "reflect",
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Read a window together with where its data are a picture at all.
-
-        Returns:
-            Data and validity as :meth:`read` gives them, and ``[h, w]`` where data come from a
-            valid pixel, be it mirrored or outside the extent: context worth looking at.
-        """
-        chosen = tuple(range(self.count)) if bands is None else tuple(bands)
-        inside = intersection(window, self._frame)
-        if inside == window:
-            data, picture = self._read_inside(window, chosen)
-        elif border == "zero" or inside is None:
-            data, picture = self._read_with_zeros(window, inside, chosen)
-        else:
-            data, picture = self._read_mirrored(window, chosen)
-        return data, self._within_grid(picture, window), picture
-
-    def _within_grid(self, picture: np.ndarray, window: Window) -> np.ndarray:
-        part = intersection(window, self.grid.window)
-        if part == window:
-            return picture
-        within = np.zeros_like(picture)
-        if part is not None:
-            within[slices_in(part, window)] = picture[slices_in(part, window)]
-        return within
-
-    def _read_with_zeros(
-        self, window: Window, inside: Optional[Window], bands: tuple[int, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        data, valid = self._nothing(window, len(bands))
-        if inside is not None:
-            rows, columns = slices_in(inside, window)
-            data[:, rows, columns], valid[rows, columns] = self._read_inside(inside, bands)
-        return data, valid
-
-    def _read_mirrored(self, window: Window, bands: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        needed, rows, columns = mirrored(window, self._frame)
-        data, valid = self._read_inside(needed, bands)
-        return data[:, rows][:, :, columns], valid[rows][:, columns]
 
     def _read_inside(self, window: Window, bands: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         data: Optional[np.ndarray] = None
@@ -179,10 +99,6 @@ class RasterSource:
             np.copyto(data[:, rows, columns], piece, where=fresh, casting="safe")
             valid[rows, columns] |= fresh
         return self._nothing(window, len(bands)) if data is None else (data, valid)
-
-    def _nothing(self, window: Window, bands: int) -> tuple[np.ndarray, np.ndarray]:
-        shape = (int(window.height), int(window.width))
-        return np.zeros((bands, *shape), dtype=self.dtype), np.zeros(shape, dtype=bool)
 
     def _reader(self, index: int) -> MemberReader:
         if index in self._readers:
@@ -295,30 +211,6 @@ def _laid_on(info: RasterInfo, grid: Grid, whole: Grid) -> Member:
             "Leave the cell size out, or give the raster a coordinate system.",
         )
     return Member(info, own, *offset)
-
-
-def mirrored(window: Window, frame: Window) -> tuple[Window, np.ndarray, np.ndarray]:
-    """How a window that reaches over a frame is filled from inside of it.
-
-    Args:
-        window: What is wanted; integer.
-        frame: What there is, in the same pixels.
-
-    Returns:
-        The part of the frame to read, and the row and the column of that part for each row and column of
-        the window.
-    """
-    first_row, first_column = window.row_off - frame.row_off, window.col_off - frame.col_off
-    rows = reflect(first_row, first_row + window.height, frame.height)
-    columns = reflect(first_column, first_column + window.width, frame.width)
-    top, left = int(rows.min()), int(columns.min())
-    part = Window(
-        left + frame.col_off,
-        top + frame.row_off,
-        int(columns.max()) - left + 1,
-        int(rows.max()) - top + 1,
-    )
-    return part, rows - top, columns - left
 
 
 def _around(members: Sequence[Member]) -> Window:

@@ -15,6 +15,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from ..errors import OutputError
+from ..imagery.transforms import apply
 from ..labels.classes import ClassSchema
 from ..outputs import explained
 
@@ -105,7 +106,7 @@ class AreaMeasure:
         if t.b == 0 and t.d == 0:
             columns = 1
         column, row = np.meshgrid(np.arange(columns + 1), np.arange(first_row, first_row + rows + 1))
-        corners = np.stack([t.a * column + t.b * row + t.c, t.d * column + t.e * row + t.f], axis=-1)
+        corners = np.stack(apply(t, column, row), axis=-1)
         nw, ne, sw, se = corners[:-1, :-1], corners[:-1, 1:], corners[1:, :-1], corners[1:, 1:]
         ring = ((nw, ne), (ne, se), (se, sw), (sw, nw))
         return np.abs(sum(self._under_edges(start, end) for start, end in ring))

@@ -5,8 +5,10 @@ Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Optional
 
 from ..errors import ParameterError
@@ -16,10 +18,21 @@ from ..models.arguments import BOOLEAN, CHOICE, NUMBER, ModelArgument
 _BATCH_PIXELS = 2**19
 _BATCH_LIMITS = (4, 16)
 
+_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
 #: How the predictions of overlapping tiles become one.
 MEAN, MAXIMUM, MINIMUM, CROP = MERGE_POLICIES = ("mean", "max", "min", "crop")
 
-#: What every pixel classifier takes.
+TILE_SIZE = ModelArgument(
+    "tile_size",
+    NUMBER,
+    label="Tile size",
+    help="Side of a tile in pixels. Left out, the model's own; models bound to one size take no other.",
+    minimum=1,
+    whole=True,
+)
+
+#: What every pixel classifier takes, each with a field of :class:`PixelArguments`.
 PIXEL_ARGUMENTS = (
     ModelArgument(
         "padding",
@@ -28,6 +41,7 @@ PIXEL_ARGUMENTS = (
         help="Pixels along each border of a tile that it shares with its neighbour; at least 0 and less than "
         "half a tile. Left out, a quarter of the tile. 0 is fastest and may show seams.",
         minimum=0,
+        whole=True,
     ),
     ModelArgument(
         "overlap",
@@ -43,14 +57,9 @@ PIXEL_ARGUMENTS = (
         label="Batch size",
         help="Tiles predicted together. It is halved by itself when memory runs out.",
         minimum=1,
+        whole=True,
     ),
-    ModelArgument(
-        "tile_size",
-        NUMBER,
-        label="Tile size",
-        help="Side of a tile in pixels. Left out, the model's own; models bound to one size take no other.",
-        minimum=1,
-    ),
+    TILE_SIZE,
     ModelArgument(
         "predict_background",
         BOOLEAN,
@@ -87,93 +96,13 @@ PIXEL_ARGUMENTS = (
     ),
 )
 
-
-#: How the predictions of overlapping tiles become one.
-MEAN, MAXIMUM, MINIMUM, CROP = MERGE_POLICIES = ("mean", "max", "min", "crop")
-
-#: What every pixel classifier takes.
-PIXEL_ARGUMENTS = (
-    ModelArgument(
-        "padding",
-        NUMBER,
-        label="Padding",
-        help="Pixels along each border of a tile that it shares with its neighbour; at least 0 and less than "
-        "half a tile. Left out, a quarter of the tile. 0 is fastest and may show seams.",
-        minimum=0,
-    ),
-    ModelArgument(
-        "overlap",
-        NUMBER,
-        label="Overlap",
-        help="In place of padding: the part of a tile, 0 to less than 1, that it shares with the next one.",
-        minimum=0,
-        maximum=0.999,
-    ),
-    ModelArgument(
-        "batch_size",
-        NUMBER,
-        label="Batch size",
-        help="Tiles predicted together. It is halved by itself when memory runs out.",
-        minimum=1,
-    ),
-    ModelArgument(
-        "tile_size",
-        NUMBER,
-        label="Tile size",
-        help="Side of a tile in pixels. Left out, the model's own; models bound to one size take no other.",
-        minimum=1,
-    ),
-    ModelArgument(
-        "predict_background",
-        BOOLEAN,
-        "True",
-        label="Predict background",
-        help="Whether the class of value 0 may win.",
-    ),
-    ModelArgument(
-        "test_time_augmentation",
-        BOOLEAN,
-        "False",
-        label="Test time augmentation",
-        help="Whether the predictions of flipped and turned views of each tile are averaged: eight times "
-        "slower.",
-    ),
-    ModelArgument(
-        "threshold",
-        NUMBER,
-        label="Threshold",
-        help="With one class beside the background: the probability above which a pixel is of that class. "
-        "Otherwise the least probability of a pixel's class; pixels below become background, or have no data "
-        "where there is no background.",
-        minimum=0,
-        maximum=1,
-    ),
-    ModelArgument(
-        "merge_policy",
-        CHOICE,
-        MEAN,
-        label="Merge policy",
-        help="How overlapping tiles become one: mean blends them with weights that fall towards the border, "
-        "max and min take the largest or smallest probability of each class, crop cuts the padding off.",
-        choices=MERGE_POLICIES,
-    ),
-)
+#: What a model and the run both need to know where the model declares it.
+_SHARED = frozenset({"padding", "batch_size", "tile_size", "predict_background", "test_time_augmentation"})
 
 
 @dataclass(frozen=True)
 class PixelArguments:
-    """How a raster is classified; None where the model, or its size, decides.
-
-    Attributes:
-        padding: Margin in pixels that a tile shares with each neighbour.
-        overlap: The same as a part of the tile.
-        batch_size: Tiles predicted together.
-        tile_size: Side of a tile in pixels.
-        predict_background: Whether the class of value 0 may win.
-        test_time_augmentation: Whether flipped and turned views are averaged.
-        threshold: See :data:`PIXEL_ARGUMENTS`.
-        merge_policy: One of :data:`MERGE_POLICIES`.
-    """
+    """The values of :data:`PIXEL_ARGUMENTS`; None where the model, or its size, decides."""
 
     padding: Optional[int] = None
     overlap: Optional[float] = None
@@ -198,7 +127,7 @@ class PixelArguments:
         Raises:
             ParameterError: Naming the argument that has no usable value, or that nobody knows.
         """
-        read = read_arguments(arguments, _READERS, PIXEL_ARGUMENTS, declared, _SHARED)
+        read = read_arguments(arguments, PIXEL_ARGUMENTS, declared, _SHARED)
         if "padding" in read and "overlap" in read:
             raise ParameterError(
                 "The arguments padding and overlap say the same in two ways.", "Give one of them."
@@ -231,22 +160,22 @@ class PixelArguments:
 
 def read_arguments(
     arguments: Optional[Mapping[str, str]],
-    readers: Mapping[str, Callable[[str, str], Any]],
     known: Sequence[ModelArgument],
     declared: Optional[Sequence[ModelArgument]],
     shared: Collection[str],
     key: str = "ARGUMENTS",
+    hints: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The values of a run's own arguments, by lower-case name, of those that are given.
+    """The values of a run's own arguments, by name, of those that are given.
 
     Args:
-        arguments: Texts by name.
-        readers: What reads each of the run's own arguments.
-        known: The run's own arguments, for errors.
+        arguments: Texts by name, in any case.
+        known: The run's own arguments.
         declared: What the model declares itself, which is the model's to read; None while no model is known:
             then any name goes, and values are taken for the run's own.
         shared: Names that model and run both need to know where the model declares them.
         key: Parameter they come from, for errors.
+        hints: What is added to the way out, by name, where a value cannot be used.
 
     Raises:
         ParameterError: Naming the argument that has no usable value, or that nobody knows.
@@ -256,8 +185,9 @@ def read_arguments(
         for name, text in (arguments or {}).items()
         if str(text).strip()
     }
-    own = {argument.name.lower() for argument in declared or ()}
-    unknown = [name for name in given if name not in readers and name not in own]
+    own = {argument.name: argument for argument in known}
+    of_model = {argument.name.lower() for argument in declared or ()}
+    unknown = [name for name in given if name not in own and name not in of_model]
     if declared is not None and unknown:
         names = dict.fromkeys(argument.name for argument in (*known, *declared))
         raise ParameterError(
@@ -265,10 +195,10 @@ def read_arguments(
             f"There are {', '.join(names)}.",
         )
     # A model's own threshold may run to 100, its policies may be others.
-    readable = {
-        name: text for name, text in given.items() if name in readers and name not in own - set(shared)
+    readable = own.keys() - (of_model - set(shared))
+    return {
+        name: _read(own[name], text, hints.get(name, "")) for name, text in given.items() if name in readable
     }
-    return {name: readers[name](name, text) for name, text in readable.items()}
 
 
 def default_batch(tile: tuple[int, int]) -> int:
@@ -277,58 +207,43 @@ def default_batch(tile: tuple[int, int]) -> int:
     return max(low, min(high, _BATCH_PIXELS // (tile[0] * tile[1])))
 
 
-def read_number(name: str, text: str, low: float, high: float, *, whole: bool) -> float:
-    """The number in an argument's text.
+def _read(argument: ModelArgument, text: str, hint: str) -> Any:
+    """What an argument's text says; ParameterError where it is not of the argument's kind."""
+    if argument.kind == NUMBER:
+        value, wanted = _read_number(argument, text), _wanted_number(argument)
+    elif argument.kind == BOOLEAN:
+        value, wanted = _WORDS.get(text.lower()), "True or False"
+    else:
+        value = text.lower() if text.lower() in argument.choices else None
+        wanted = f"one of {', '.join(argument.choices)}"
+    if value is None:
+        raise ParameterError(
+            f"The argument {argument.name} cannot be {text!r}.", f"Give {wanted}.{hint and ' ' + hint}"
+        )
+    return value
 
-    Raises:
-        ParameterError: If it is none, or lies outside ``low`` to ``high``.
-    """
+
+def _read_number(argument: ModelArgument, text: str) -> Optional[float]:
+    low, high = _limits(argument)
     try:
         number = float(text)
     except ValueError:
-        number = float("nan")
-    if not low <= number <= high or number == float("inf") or (whole and number != int(number)):
-        limits = f"of at least {low:g}" + (f" and at most {high:g}" if high != float("inf") else "")
-        raise ParameterError(
-            f"The argument {name} cannot be {text!r}.",
-            f"Give a {'whole ' if whole else ''}number {limits}.",
-        )
-    return int(number) if whole else number
+        return None
+    if not low <= number <= high or math.isinf(number):
+        return None
+    if argument.whole:
+        return int(number) if number == int(number) else None
+    return number
 
 
-def read_truth(name: str, text: str) -> bool:
-    """True or False in an argument's text.
-
-    Raises:
-        ParameterError: If it is neither.
-    """
-    word = text.lower()
-    if word in ("true", "1", "yes"):
-        return True
-    if word in ("false", "0", "no"):
-        return False
-    raise ParameterError(f"The argument {name} cannot be {text!r}.", "Give True or False.")
+def _wanted_number(argument: ModelArgument) -> str:
+    low, high = _limits(argument)
+    limits = f"of at least {low:g}" + ("" if math.isinf(high) else f" and at most {high:g}")
+    return f"a {'whole ' if argument.whole else ''}number {limits}"
 
 
-def _policy(name: str, text: str) -> str:
-    if text.lower() not in MERGE_POLICIES:
-        raise ParameterError(
-            f"The argument {name} cannot be {text!r}.", f"Give one of {', '.join(MERGE_POLICIES)}."
-        )
-    return text.lower()
-
-
-#: What a model and the run both need to know where the model declares it.
-_SHARED = frozenset({"padding", "batch_size", "tile_size", "predict_background", "test_time_augmentation"})
-
-_INFINITY = float("inf")
-_READERS = {
-    "padding": lambda name, text: read_number(name, text, 0, _INFINITY, whole=True),
-    "overlap": lambda name, text: read_number(name, text, 0, 0.999, whole=False),
-    "batch_size": lambda name, text: read_number(name, text, 1, _INFINITY, whole=True),
-    "tile_size": lambda name, text: read_number(name, text, 1, _INFINITY, whole=True),
-    "predict_background": read_truth,
-    "test_time_augmentation": read_truth,
-    "threshold": lambda name, text: read_number(name, text, 0, 1, whole=False),
-    "merge_policy": _policy,
-}
+def _limits(argument: ModelArgument) -> tuple[float, float]:
+    return (
+        -math.inf if argument.minimum is None else argument.minimum,
+        math.inf if argument.maximum is None else argument.maximum,
+    )

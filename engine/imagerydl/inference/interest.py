@@ -11,6 +11,7 @@ from rasterio.windows import Window
 
 from ..errors import DataError
 from ..imagery.grid import Grid
+from ..imagery.transforms import apply
 from ..labels.geometry import layer_on, read_layer, window_polygon
 
 
@@ -51,9 +52,7 @@ class InterestArea:
 
     def holds(self, grid: Grid, points: np.ndarray) -> np.ndarray:
         """Which points (column, row) ``[n, 2]`` lie in a polygon, bool ``[n]``."""
-        t = grid.transform
-        columns, rows = points.T
-        xs, ys = t.a * columns + t.b * rows + t.c, t.d * columns + t.e * rows + t.f
+        xs, ys = apply(grid.transform, *points.T)
         found = np.zeros(len(points), dtype=bool)
         found[self._tree.query(shapely.points(xs, ys), predicate="intersects")[0]] = True
         return found

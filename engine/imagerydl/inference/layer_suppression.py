@@ -11,6 +11,7 @@ from ..errors import DataError
 from ..events import Reporter
 from ..labels.confidence import confidences
 from ..labels.fields import OBJECT_CLASS_FIELDS, choose_field, distinct_cells
+from ..labels.image_space import image_field, laid_apart
 from ..labels.whole_features import WholeFeatures
 from .suppression import suppress
 
@@ -31,6 +32,7 @@ def run_suppression(job: Job, reporter: Reporter) -> dict[str, Any]:
     for note in layer.notes:
         reporter.warning(note)
     scores, classes = _scores(layer, job), _classes(layer, job, reporter)
+    (geometries,) = laid_apart((layer.geometries, _images(layer, job, reporter)))
     sure = np.flatnonzero(np.isfinite(scores))
     if len(sure) < len(scores):
         reporter.warning(
@@ -44,7 +46,7 @@ def run_suppression(job: Job, reporter: Reporter) -> dict[str, Any]:
     reporter.progress("Suppressing", 0, 1, span=(0.3, 0.7))
     keep = np.zeros(len(scores), dtype=bool)
     keep[sure] = suppress(
-        layer.geometries[sure],
+        geometries[sure],
         scores[sure],
         classes[sure],
         job["MAX_OVERLAP_RATIO"],
@@ -73,4 +75,18 @@ def _classes(layer: WholeFeatures, job: Job, reporter: Reporter) -> np.ndarray:
         reporter.message(f"{layer.name} has no field of classes: all features are one class.")
         return np.zeros(len(layer), dtype=np.intp)
     _, numbers = distinct_cells(layer.column(field), f"field {field!r} of {layer.name}")
+    return numbers
+
+
+def _images(layer: WholeFeatures, job: Job, reporter: Reporter) -> np.ndarray:
+    """A number for the image of each feature; 0 for all where images are not told apart."""
+    placed = layer.crs is not None
+    field = image_field(layer.fields, job["IMAGE_FIELD"], placed, layer.name, "IMAGE_FIELD")
+    if not field:
+        return np.zeros(len(layer), dtype=np.intp)
+    names, numbers = distinct_cells(layer.column(field), f"field {field!r} of {layer.name}")
+    if len(names) > 1:
+        reporter.message(
+            f"{layer.name} has features of {len(names)} images ({field}), each judged by itself."
+        )
     return numbers

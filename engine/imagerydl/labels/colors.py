@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-from rasterio.windows import Window
 
 from ..errors import DataError
 from ..imagery.grid import Grid
 from ..imagery.source import RasterSource
+from .class_pixels import PixelLabels
 from .classes import ClassEntry, ClassSchema, Color
-from .geometry import outline_on
-from .objects import LabelObjects, regions
 from .rasters import strips
-from .sampling import sample_nearest
-from .source import label_dtype
 
 #: Distinct unknown colours remembered by name; a mask stored as JPEG has countless ones.
 _REMEMBERED = 10_000
@@ -87,7 +83,7 @@ class ColorSurvey:
         return f"{self.unknown:,} pixels ({share}) have colours the class schema lacks: {shown}{more}"
 
 
-class ColorMaskLabels:
+class ColorMaskLabels(PixelLabels):
     """An RGB or paletted image as labels; colours the schema lacks become 0.
 
     Args:
@@ -98,45 +94,21 @@ class ColorMaskLabels:
     Attributes:
         classes: The schema.
         max_value: Its largest value.
-        is_vector: False: what lies in a chip is pixels, not features.
     """
 
-    is_vector = False
-
     def __init__(self, source: RasterSource, placed: Grid, lookup: ColorLookup) -> None:
-        self._source = source
-        self._placed = placed
+        super().__init__(source, placed)
         self._lookup = lookup
-        self.name = source.name
         self.classes = lookup.schema
         self.max_value = max(lookup.schema.values)
-        self.bounds = placed.bounds
-        self.crs_name = placed.crs.to_string() if placed.crs else "no coordinate system"
         self._codes = _palette_codes(source) if source.colormap else None
 
-    def rasterise(self, grid: Grid, window: Window) -> np.ndarray:
-        """Class values of ``window``: ``[height, width]``, uint8 or uint16, 0 = background."""
-        data, valid = sample_nearest(self._source, self._placed, grid, window)
+    def values_of(self, data: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """The values that the schema gives to the colours."""
         values = self._lookup.values_of(self._color_codes(data))
         background = (values == self._lookup.unknown) | ~valid
         values[background] = 0
-        return values.astype(label_dtype(self.max_value), copy=False)
-
-    def objects(self, grid: Grid, window: Window) -> LabelObjects:
-        """The connected regions of ``window``."""
-        return regions(self.rasterise(grid, window))
-
-    def objects_of_each(self, grid: Grid, windows: Sequence[Window]) -> list[LabelObjects]:
-        """:meth:`objects` of each window."""
-        return [self.objects(grid, window) for window in windows]
-
-    def has_features(self, grid: Grid, window: Window) -> bool:
-        """Whether any pixel of ``window`` has a class."""
-        return bool(self.rasterise(grid, window).any())
-
-    def overlaps(self, grid: Grid) -> bool:
-        """Whether the mask and ``grid`` share ground."""
-        return bool(outline_on(self._placed, grid.crs).intersects(outline_on(grid, grid.crs)))
+        return values
 
     def describe(self, value: int) -> ClassEntry:
         """The schema's entry."""
@@ -155,10 +127,6 @@ class ColorMaskLabels:
                 part.colors.update(_count(wrong))
             result.add(part)
         return result
-
-    def close(self) -> None:
-        """Close the mask."""
-        self._source.close()
 
     def _color_codes(self, data: np.ndarray) -> np.ndarray:
         """24-bit colour of each pixel: int32 ``[height, width]``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Optional, Union
 
 import numpy as np
@@ -14,14 +13,10 @@ from rasterio.crs import CRS
 from rasterio.features import rasterize
 from rasterio.windows import Window
 
-from ..errors import DataError, ParameterError
+from ..errors import DataError
 from ..imagery.grid import Grid
 from .classes import ClassEntry, ClassSchema
-from .coordinates import transform_box
-from .fields import choose_field, class_column, described_classes
 from .geometry import (
-    LayerFile,
-    Placed,
     check_shown,
     is_pixel_space,
     way_to,
@@ -37,9 +32,6 @@ _CUT_ABOVE = 200
 
 #: Features looked at in one go to find out whether there is any.
 _LOOK = 256
-
-#: Segments of a quarter of a circle around a point: its area is exact to 0.04 %.
-_QUARTER_CIRCLE = 32
 
 
 class _Located:
@@ -247,127 +239,6 @@ class FeatureLabels:
         return result
 
 
-#: Features from which on only those near the imagery are read.
-_LARGE_LAYER = 100_000
-
-
-def read_features(
-    path: str,
-    field: Optional[str] = None,
-    schema: Optional[ClassSchema] = None,
-    say: Callable[[str], None] = lambda text: None,
-    buffer_radius: Optional[float] = None,
-    grids: Sequence[Grid] = (),
-) -> FeatureLabels:
-    """The features of a vector layer.
-
-    Of a large layer those far from all imagery are not read; classes are those of the whole layer.
-
-    Args:
-        path: File, or ``path|layername=NAME``.
-        field: Class field; None for ``value`` or ``classvalue``, else all features are class 1.
-        schema: Names and colours of classes, and values of named ones.
-        say: Receives what the user should know.
-        buffer_radius: Makes areas of points and lines; in units of the layer's system.
-        grids: Where the labels will be looked at; empty for everywhere.
-
-    Raises:
-        ParameterError: If the layer has no such field, or the radius is not above 0.
-        DataError: If the layer cannot be read, or holds no usable label.
-    """
-    if buffer_radius is not None:
-        _check_radius(buffer_radius)
-    layer = LayerFile(path)
-    name = layer.name
-    chosen = choose_field(layer.fields, field, name)
-    within = _surroundings(layer, grids, buffer_radius or 0) if layer.count > _LARGE_LAYER else None
-    geometries = _near(layer, within)
-    if chosen and within is not None:
-        # Values of named classes must not depend on where the imagery lies.
-        cells, places = layer.read_whole_field(chosen)
-        assigned = class_column(cells, chosen, len(cells), schema, name)
-        assigned = replace(assigned, values=assigned.values[places])
-    else:
-        column = layer.read_field(chosen) if chosen else None
-        assigned = class_column(column, chosen, len(geometries), schema, name)
-    keep = assigned.values >= 0
-    if not keep.any():
-        raise DataError(
-            f"Every feature of {name} has an empty {chosen!r}.", "Fill it in, or name another field."
-        )
-    for text in (*layer.notes, *_empty_note(name, chosen, int((~keep).sum()))):
-        say(text)
-    geometries, values, classes = geometries.select(keep), assigned.values[keep], assigned.classes
-    if chosen and schema is None:
-        classes = described_classes(
-            classes, values, layer.fields, lambda other: layer.read_field(other)[keep], say
-        )
-    if buffer_radius is not None:
-        geometries = _buffered_all(geometries, buffer_radius, layer, say)
-    return FeatureLabels(geometries, values, classes, layer.crs, name, say)
-
-
-def _near(layer: LayerFile, within: Optional[tuple[float, float, float, float]]) -> PackedGeometries:
-    """The features in a box; all where there is no box, or nothing in it."""
-    if within is not None:
-        try:
-            return PackedGeometries(layer.geometries(within))
-        except DataError:
-            pass  # nothing lies there: the whole layer tells where it lies instead
-    return PackedGeometries(layer.geometries())
-
-
-def _surroundings(
-    layer: Placed, grids: Sequence[Grid], margin: float
-) -> Optional[tuple[float, float, float, float]]:
-    """A box around all grids in the layer's system, with room to spare; None where that is not known."""
-    if not grids or layer.crs is None or any(grid.crs is None for grid in grids):
-        return None
-    boxes = np.array(
-        [
-            grid.bounds if grid.crs == layer.crs else transform_box(grid.crs, layer.crs, grid.bounds)
-            for grid in grids
-        ]
-    )
-    if not np.isfinite(boxes).all():
-        return None
-    low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
-    # Turned chips and the curvature of other systems reach over the edge.
-    room = 0.05 * (high - low) + margin
-    return (*(low - room).tolist(), *(high + room).tolist())
-
-
-def _check_radius(radius: float) -> None:
-    if not radius > 0:
-        raise ParameterError(f"BUFFER_RADIUS is {radius:g}.", "Give a radius above 0, or leave it out.")
-
-
-def _buffered_all(
-    geometries: PackedGeometries, radius: float, layer: Placed, say: Callable[[str], None]
-) -> PackedGeometries:
-    if (geometries.dimensions == 2).all():
-        say(f"BUFFER_RADIUS is ignored: {layer.name} holds polygons only.")
-        return geometries
-    if layer.crs is not None and layer.crs.is_geographic:
-        say(f"BUFFER_RADIUS of {radius:g} is in degrees, the unit of {layer.name}.")
-    return geometries.mapped(lambda part: buffered(part, radius))
-
-
-def buffered(geometries: np.ndarray, radius: float) -> np.ndarray:
-    """Points and lines ``[n]`` as areas; polygons stay as they are.
-
-    In the system of the layer points become true circles.
-
-    Raises:
-        ParameterError: If the radius is not above 0.
-    """
-    _check_radius(radius)
-    thin = np.isin(shapely.get_dimensions(geometries), (0, 1))
-    result = geometries.copy()
-    result[thin] = shapely.buffer(geometries[thin], radius, quad_segs=_QUARTER_CIRCLE)
-    return result
-
-
 def _sizes(geometries: np.ndarray) -> np.ndarray:
     """Area of polygons, length of lines, 0 for points: float64 ``[n]``."""
     areal = shapely.get_dimensions(geometries) == 2
@@ -378,10 +249,6 @@ def _turned_back(shapes: np.ndarray, transform: Affine) -> np.ndarray:
     """Shapes in pixels in the size and direction they have on the map."""
     linear = np.array([[transform.a, transform.d], [transform.b, transform.e]])
     return shapely.transform(shapes, lambda pixels: pixels @ linear)
-
-
-def _empty_note(name: str, field: str, count: int) -> tuple[str, ...]:
-    return (f"{count} features of {name} with an empty {field!r} were left out.",) if count else ()
 
 
 def _cut_each(

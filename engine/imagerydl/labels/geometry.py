@@ -13,6 +13,7 @@ from typing import Any, Optional, Protocol
 import numpy as np
 import pyogrio
 import shapely
+from affine import Affine
 from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
@@ -20,6 +21,7 @@ from rasterio.windows import Window
 
 from ..errors import DataError
 from ..imagery.grid import Grid
+from ..imagery.transforms import apply
 from .coordinates import transform_box, transform_points
 from .repair import largest_dimension, repaired
 from .source import split_layer_name
@@ -262,6 +264,13 @@ def transformed(source: CRS, target: CRS, geometries: np.ndarray) -> np.ndarray:
     return result
 
 
+def mapped(geometries: np.ndarray, transform: Affine) -> np.ndarray:
+    """Geometries ``[n]`` moved by an affine transform."""
+    if not len(geometries):
+        return geometries
+    return shapely.transform(geometries, lambda points: np.column_stack(apply(transform, *points.T)))
+
+
 def check_shown(
     layer: Placed, shown: np.ndarray, grid: Grid, say: Callable[[str], None] = lambda text: None
 ) -> None:
@@ -325,12 +334,10 @@ def window_bounds(grid: Grid, window: Window) -> tuple[float, float, float, floa
 
 
 def _corners(grid: Grid, window: Window, shrink: float = 0.0) -> list[tuple[float, float]]:
-    t = grid.transform
     left, top = window.col_off + shrink, window.row_off + shrink
     right, bottom = window.col_off + window.width - shrink, window.row_off + window.height - shrink
-    # In plain numbers: this runs for every chip.
     corners = ((left, top), (right, top), (right, bottom), (left, bottom))
-    return [(t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f) for x, y in corners]
+    return [apply(grid.transform, *corner) for corner in corners]
 
 
 def outline_on(grid: Grid, crs: Optional[CRS]) -> shapely.Polygon:

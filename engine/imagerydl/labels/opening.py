@@ -10,10 +10,12 @@ from ..imagery.grid import Grid
 from ..imagery.source import open_source
 from .classes import ClassSchema
 from .colors import ColorLookup, ColorMaskLabels, is_color_mask
-from .features import FeatureLabels, read_features
+from .feature_reading import read_features
+from .features import FeatureLabels
+from .image_table import is_table
 from .rasters import RasterLabels, place
 from .source import LabelSource, is_raster
-from .table import LabelTable, is_table
+from .table import LabelTable
 
 
 class Labels:

@@ -1,4 +1,4 @@
-"""Shapes of a label table: boxes in four columns, or polygons written into one."""
+"""Shapes of a label table: boxes in four columns, polygons written into one, or the geometries of a file."""
 
 from __future__ import annotations
 
@@ -62,6 +62,22 @@ def usable_shapes(shapes: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
         POINTS_OR_LINES: int(thin.sum()),
         "a polygon without area": int((drawn & ~thin & ~good).sum()),
     }
+
+
+def rows_downwards(shapes: np.ndarray) -> np.ndarray:
+    """Shapes ``[rows]`` with y as the row, also where they were drawn over an image without georeference.
+
+    QGIS shows such an image below the x axis, row ``r`` at y = -r, and Detect Objects writes what it
+    finds in it likewise; a table of pixels has no row below 0.
+    """
+    middles = shapely.bounds(shapes).reshape(-1, 4)[:, 1::2].mean(axis=1)
+    known = middles[np.isfinite(middles)]
+    return mirrored(shapes) if len(known) and np.median(known) < 0 else shapes
+
+
+def mirrored(shapes: np.ndarray) -> np.ndarray:
+    """Shapes ``[rows]`` with y as minus the row, or back."""
+    return shapely.transform(shapes, lambda xy: xy * (1.0, -1.0))
 
 
 def shapes_from_texts(cells: np.ndarray) -> np.ndarray:

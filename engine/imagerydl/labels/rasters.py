@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Optional
 
 import numpy as np
@@ -11,17 +11,14 @@ from rasterio.windows import Window
 from ..errors import DataError
 from ..imagery.grid import Grid
 from ..imagery.source import RasterSource
+from .class_pixels import PixelLabels
 from .classes import MAX_CLASS_VALUE, ClassEntry, ClassSchema, lenient_schema
-from .geometry import outline_on
-from .objects import LabelObjects, regions
-from .sampling import sample_nearest
-from .source import label_dtype
 
 #: Pixels looked at in one go when a whole raster is surveyed.
 _SURVEY_PIXELS = 4_000_000
 
 
-class RasterLabels:
+class RasterLabels(PixelLabels):
     """A one-band raster of class values as labels.
 
     Args:
@@ -33,13 +30,10 @@ class RasterLabels:
     Attributes:
         classes: The schema, or the classes of the attribute table; empty for bare integers.
         max_value: 255 for 8-bit rasters, else the largest value that occurs.
-        is_vector: False: what lies in a chip is pixels, not features.
 
     Raises:
         DataError: If a pixel cannot be a class value.
     """
-
-    is_vector = False
 
     def __init__(
         self,
@@ -53,39 +47,16 @@ class RasterLabels:
                 f"The class raster {source.name} has {source.count} bands.",
                 "Give a raster of one band, or CLASS_SCHEMA with colours for an RGB label image.",
             )
-        self._source = source
-        self._placed = placed
-        self.name = source.name
+        super().__init__(source, placed)
         self.classes = schema if schema else lenient_schema(_listed(source))
         if max_value is None:
             max_value = 255 if source.dtype == np.uint8 else _largest_value(source)
         self.max_value = max_value
-        self.bounds = placed.bounds
-        self.crs_name = placed.crs.to_string() if placed.crs else "no coordinate system"
 
-    def rasterise(self, grid: Grid, window: Window) -> np.ndarray:
-        """Class values of ``window``: ``[height, width]``, uint8 or uint16, 0 = background."""
-        data, valid = sample_nearest(self._source, self._placed, grid, window)
+    def values_of(self, data: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """The stored values."""
         values = data[0]
-        if not valid.all():
-            values = np.where(valid, values, values.dtype.type(0))
-        return values.astype(label_dtype(self.max_value), copy=False)
-
-    def objects(self, grid: Grid, window: Window) -> LabelObjects:
-        """The connected regions of ``window``."""
-        return regions(self.rasterise(grid, window))
-
-    def objects_of_each(self, grid: Grid, windows: Sequence[Window]) -> list[LabelObjects]:
-        """:meth:`objects` of each window."""
-        return [self.objects(grid, window) for window in windows]
-
-    def has_features(self, grid: Grid, window: Window) -> bool:
-        """Whether any pixel of ``window`` has a class."""
-        return bool(self.rasterise(grid, window).any())
-
-    def overlaps(self, grid: Grid) -> bool:
-        """Whether the raster and ``grid`` share ground."""
-        return bool(outline_on(self._placed, grid.crs).intersects(outline_on(grid, grid.crs)))
+        return values if valid.all() else np.where(valid, values, values.dtype.type(0))
 
     def describe(self, value: int) -> ClassEntry:
         """Name from the attribute table, else the value; colour from table or palette."""
@@ -93,10 +64,6 @@ class RasterLabels:
             return self.classes[value]
         names, colors = self._source.categories or {}, self._source.colormap or {}
         return ClassEntry(value, names.get(value, str(value)), colors.get(value))
-
-    def close(self) -> None:
-        """Close the raster."""
-        self._source.close()
 
 
 def _listed(source: RasterSource) -> list[ClassEntry]:

@@ -7,6 +7,7 @@ from rasterio.windows import Window
 
 from ..imagery.grid import Grid
 from ..imagery.source import RasterSource
+from ..imagery.transforms import apply, compose
 from .coordinates import transform_points
 
 #: Most pixels read at once; finer labels under a coarse image are read in parts.
@@ -45,18 +46,12 @@ def _positions(placed: Grid, grid: Grid, window: Window) -> tuple[np.ndarray, np
     x, y = np.arange(window.width) + 0.5, np.arange(window.height) + 0.5
     to_map, to_placed = grid.window_transform(window), ~placed.transform
     if placed.crs == grid.crs:
-        affine = to_placed * to_map
-        return (
-            affine.a * x[None, :] + affine.b * y[:, None] + affine.c,
-            affine.d * x[None, :] + affine.e * y[:, None] + affine.f,
-        )
+        return apply(compose(to_placed, to_map), x[None, :], y[:, None])
     node_x, node_y = np.linspace(0, window.width, _NODES), np.linspace(0, window.height, _NODES)
-    map_x = to_map.a * node_x[None, :] + to_map.b * node_y[:, None] + to_map.c
-    map_y = to_map.d * node_x[None, :] + to_map.e * node_y[:, None] + to_map.f
+    map_x, map_y = apply(to_map, node_x[None, :], node_y[:, None])
     xs, ys = transform_points(grid.crs, placed.crs, map_x.ravel(), map_y.ravel())
     xs, ys = np.reshape(xs, map_x.shape), np.reshape(ys, map_x.shape)
-    columns = to_placed.a * xs + to_placed.b * ys + to_placed.c
-    rows = to_placed.d * xs + to_placed.e * ys + to_placed.f
+    columns, rows = apply(to_placed, xs, ys)
     weights_y, weights_x = _weights(y, node_y), _weights(x, node_x)
     return weights_y @ columns @ weights_x.T, weights_y @ rows @ weights_x.T
 

@@ -27,6 +27,7 @@ class WholeFeatures:
     Attributes:
         name: What to call it in messages.
         fields: Names of its attribute fields.
+        crs: None where the layer does not say.
         geometries: Valid polygons ``[n]``, in two dimensions, for comparing.
         notes: What was repaired or left out, for the user.
 
@@ -36,7 +37,7 @@ class WholeFeatures:
 
     def __init__(self, path: str, what: str = "layer") -> None:
         file = LayerFile(path, what)
-        self.name, self.fields, self._crs = file.name, file.fields, file.crs
+        self.name, self.fields, self.crs = file.name, file.fields, file.crs
         self._meta, wkb, columns = _read(path, file.name, what)
         shapes, usable, repairs = usable_geometries(wkb)
         areal = shapely.get_dimensions(shapes) == 2
@@ -87,7 +88,7 @@ class WholeFeatures:
             layer=layer,
             geometry_type=("MultiPolygon" if multi else "Polygon") + (" Z" if high else ""),
             promote_to_multi=multi,
-            crs=self._crs.to_wkt() if self._crs else None,
+            crs=self.crs.to_wkt() if self.crs else None,
         )
 
 

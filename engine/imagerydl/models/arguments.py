@@ -24,6 +24,7 @@ class ModelArgument:
         minimum: Smallest number.
         maximum: Largest number.
         required: Whether it must be given.
+        whole: Whether a number must be a whole one.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ModelArgument:
     minimum: Optional[float] = None
     maximum: Optional[float] = None
     required: bool = False
+    whole: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""

@@ -6,8 +6,9 @@ Standard library only. Anything here may be deleted at any time; it is made agai
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
+
+from .. import user_folders
 
 #: Names the folder.
 FOLDER_VARIABLE = "IMAGERYDL_CACHE"
@@ -16,12 +17,4 @@ FOLDER_VARIABLE = "IMAGERYDL_CACHE"
 def cache_folder(kind: str) -> Path:
     """The folder for one kind of thing: in ``$IMAGERYDL_CACHE``, else in the user's cache folder."""
     named = os.environ.get(FOLDER_VARIABLE)
-    if named:
-        return Path(named) / kind
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "imagerydl" / kind
+    return (Path(named) if named else user_folders.cache_folder()) / kind

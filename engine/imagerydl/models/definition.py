@@ -6,7 +6,6 @@ Standard library only: QGIS reads definitions too, to check a model when it is c
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
@@ -16,23 +15,24 @@ from ..errors import ModelDefinitionError
 from ..labels.classes import ClassSchema
 from .definition_checking import CheckedKeys, Problem
 from .definition_keys import BY_NAME
-from .definition_paths import SAVED_MODEL, is_file, is_folder, is_model, resolve_file, resolve_model
+from .definition_meaning import (
+    ARCGIS_LEARN,
+    OWN_CONFIGURATION,
+    TELLING_SUFFIXES,
+    check_framework,
+    inference_file,
+    model_file,
+    normalisation,
+    output_values,
+)
+from .definition_paths import is_file, is_folder, resolve_file
 from .definition_values import is_builtin
 from .json_text import decode_json_text, read_json_object
 from .normalisation import Normalisation
 from .package import is_package, split_model, unpack_package
 
-#: The configuration name of the models this engine trains.
-OWN_CONFIGURATION = "ImageryDL"
-
-_ARCGIS_LEARN = "arcgis.learn.models._inferencing"
-
 #: Configurations of the published framework list, by their lower-case spelling.
 PREDEFINED_CONFIGURATIONS = {name.lower(): name for name in ("ObjectDetectionAPI", "DeepLab", "MaskRCNN")}
-
-#: Frameworks that need no inference function; others do, unless their file says what it is.
-_FRAMEWORKS = ("tensorflow", "keras", "pytorch", "onnx", _ARCGIS_LEARN, OWN_CONFIGURATION.lower())
-_TELLING_SUFFIXES = (".onnx", ".safetensors", ".pt", ".pt2", ".pth", ".keras", ".h5", ".hdf5", ".pb")
 
 #: Bytes of a definition: a page of text. What is larger is something else.
 _LARGEST = 64 * 1024**2
@@ -141,7 +141,7 @@ class ModelDefinition:
     @property
     def is_arcgis_learn(self) -> bool:
         """Whether arcgis.learn saved the model."""
-        return self.framework == _ARCGIS_LEARN
+        return self.framework == ARCGIS_LEARN
 
     @property
     def description(self) -> str:
@@ -338,7 +338,7 @@ def find_definition(path_or_json: str) -> DefinitionText:
         from .onnx_metadata import definition_from_onnx
 
         return DefinitionText(definition_from_onnx(path), path.name, path.parent)
-    if suffix in _TELLING_SUFFIXES:
+    if suffix in TELLING_SUFFIXES:
         raise ModelDefinitionError(
             f"{path.name} is a network alone, which does not say what it takes and gives.",
             "Give the .emd file that names it, or the .dlpk package that holds both.",
@@ -352,29 +352,27 @@ def find_definition(path_or_json: str) -> DefinitionText:
 def check_definition(written: DefinitionText) -> CheckedDefinition:
     """Type and complete what a definition says, and find everything that is wrong with it."""
     keys = CheckedKeys(written.raw, written.text)
-    inference_file = _inference_file(keys, written.folder)
-    model_file = _model_file(keys, written.folder)
-    _check_framework(keys)
+    function, weights = inference_file(keys, written.folder), model_file(keys, written.folder)
+    check_framework(keys)
     classes = keys.value("Classes") or ClassSchema()
     bands = keys.value("ExtractBands")
-    output_values = _output_values(keys, classes)
-    normalisation = _normalisation(keys, bands)
+    channels, scale = output_values(keys, classes), normalisation(keys, bands)
     if keys.problems:
         return CheckedDefinition(written, keys.values, keys.problems, None)
     definition = ModelDefinition(
         raw=written.raw,
         name=written.name,
         folder=written.folder,
-        model_file=model_file,
+        model_file=weights,
         model_type=keys.value("ModelType"),
         image_size=(keys.value("ImageHeight"), keys.value("ImageWidth")),
         extract_bands=bands,
         classes=classes,
-        output_values=output_values,
-        normalisation=normalisation,
+        output_values=channels,
+        normalisation=scale,
         model_parameters=dict(keys.value("ModelParameters")),
         values=keys.values,
-        inference_file=inference_file,
+        inference_file=function,
     )
     return CheckedDefinition(written, keys.values, (), definition)
 
@@ -416,103 +414,3 @@ def _content(path: Path) -> bytes:
             "Give an .emd file or a .dlpk package.",
         )
     return content
-
-
-def _inference_file(keys: CheckedKeys, folder: Optional[Path]) -> Optional[Path]:
-    # What arcgis.learn names is not needed: its models are rebuilt here.
-    if not keys.has_function or keys.value("Framework") == _ARCGIS_LEARN:
-        return None
-    written = keys.value("InferenceFunction")
-    path = resolve_file(written, folder)
-    if is_file(path):
-        return path
-    keys.report(
-        "InferenceFunction",
-        f"is {written}, which does not exist (looked for {path})",
-        "Put the Python file beside the definition, or give its full path in InferenceFunction.",
-    )
-    return None
-
-
-def _model_file(keys: CheckedKeys, folder: Optional[Path]) -> Optional[Path]:
-    written = keys.value("ModelFile")
-    if not written:
-        return None
-    path = resolve_model(written, folder)
-    if is_model(path):
-        return path
-    where = "beside the definition" if folder else "at an absolute path, as the definition is text"
-    if is_folder(path):
-        what = f"is {written}, a folder without {SAVED_MODEL} ({path})"
-        keys.report("ModelFile", what, "Name a file, or the folder of a TensorFlow SavedModel.")
-    else:
-        what = f"is {written}, which does not exist (looked for {path})"
-        keys.report("ModelFile", what, f"Put the model file {where}.")
-    return None
-
-
-def _check_framework(keys: CheckedKeys) -> None:
-    framework, model_file = keys.value("Framework"), keys.value("ModelFile")
-    if not framework or not model_file or keys.has_function or framework.lower() in _FRAMEWORKS:
-        return
-    if not model_file.lower().endswith(_TELLING_SUFFIXES):
-        keys.report(
-            "Framework",
-            f"is {framework}, which does not run here",
-            "Name a Python raster function in InferenceFunction, or convert the model to ONNX.",
-        )
-
-
-def _output_values(keys: CheckedKeys, classes: ClassSchema) -> tuple[int, ...]:
-    stated = keys.value("ModelParameters").get("class_values")
-    if isinstance(stated, list):
-        try:
-            return tuple(int(value) for value in stated)
-        except (TypeError, ValueError, OverflowError):
-            keys.report(
-                "ModelParameters",
-                "is no list of whole numbers",
-                "List the class value of each output channel.",
-                ("class_values",),
-            )
-    if keys.value("Framework") == _ARCGIS_LEARN and keys.value("ModelType") == "ImageClassification":
-        # arcgis.learn's pixel classifiers put an unlisted background channel first.
-        return (0, *(value for value in classes.values if value != 0))
-    return classes.values
-
-
-def _normalisation(keys: CheckedKeys, bands: tuple[Union[int, str], ...]) -> Optional[Normalisation]:
-    own, stats = keys.value("Normalization"), keys.value("NormalizationStats")
-    try:
-        if own is not None:
-            result = Normalisation(_finite(own["Subtract"]), _finite(own["Divide"]))
-            if result.bands != len(bands):
-                raise ValueError(f"{len(bands)} bands are extracted, and it has numbers for {result.bands}")
-            return result
-        if stats is not None:
-            return Normalisation.from_arcgis_stats(stats, _positions(keys, bands))
-    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        key = "NormalizationStats" if own is None else "Normalization"
-        keys.report(key, f"cannot be used as a normalisation ({reason})")
-        return None
-    if keys.value("Framework") == _ARCGIS_LEARN and len(bands) == 3:
-        return Normalisation.from_imagenet()
-    return None
-
-
-def _positions(keys: CheckedKeys, bands: tuple[Union[int, str], ...]) -> list[int]:
-    """Where the bands' statistics stand: bands by name are looked up, else taken in their order."""
-    names = keys.value("InputRastersProps").get("BandNames")
-    known = [str(name).lower() for name in names] if isinstance(names, list) else []
-    return [
-        band if isinstance(band, int) else known.index(band.lower()) if band.lower() in known else order
-        for order, band in enumerate(bands)
-    ]
-
-
-def _finite(items: Any) -> tuple[float, ...]:
-    numbers = tuple(float(item) for item in items)
-    if not all(map(math.isfinite, numbers)):
-        raise ValueError("it holds what is no finite number")
-    return numbers

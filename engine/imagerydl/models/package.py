@@ -6,11 +6,9 @@ Standard library only.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
-import sys
 import tempfile
 import time
 import zipfile
@@ -19,7 +17,9 @@ from pathlib import Path, PurePosixPath
 from typing import Optional
 
 from ..errors import ModelDefinitionError
+from ..fingerprints import file_digest
 from ..outputs import explained
+from ..user_folders import cache_folder
 from .archive import Member, extract, file_member, is_7z, open_archive, write_archive
 
 #: Names the folder packages are unpacked to.
@@ -50,15 +50,7 @@ def split_model(text: str) -> tuple[Path, str]:
 def packages_folder() -> Path:
     """Where packages are unpacked: ``$IMAGERYDL_PACKAGES``, else the user's cache folder."""
     named = os.environ.get(FOLDER_VARIABLE)
-    if named:
-        return Path(named)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "imagerydl" / "packages"
+    return Path(named) if named else cache_folder() / "packages"
 
 
 def definition_in_package(text: str) -> Optional[Path]:
@@ -101,7 +93,7 @@ def unpack_package(path: Path, folder: Optional[Path] = None, model: str = "") -
         OutputError: If it cannot be unpacked to that folder.
     """
     folder = folder or packages_folder()
-    target = folder / f"{path.stem}-{_digest(path)[:16]}"
+    target = folder / f"{path.stem}-{file_digest(path)[:16]}"
     with open_archive(path) as members:
         name = choose_model(members, path, model)
         if not _is_whole(members, target):
@@ -196,11 +188,3 @@ def _sweep(folder: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
         except OSError:  # another process was faster
             continue
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

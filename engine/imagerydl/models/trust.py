@@ -23,6 +23,8 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from ..errors import TrustError
+from ..fingerprints import file_digest
+from ..user_folders import settings_folder
 
 #: Names the file that remembers consent.
 FILE_VARIABLE = "IMAGERYDL_TRUST"
@@ -59,7 +61,7 @@ class ForeignCode:
     def digest(self) -> str:
         """SHA-256 over names and contents, independent of folder and order."""
         digest = hashlib.sha256()
-        for name, content in sorted((path.name, _digest(path)) for path in self.files):
+        for name, content in sorted((path.name, file_digest(path)) for path in self.files):
             digest.update(f"{name}\0{content}\n".encode())
         return digest.hexdigest()
 
@@ -67,15 +69,7 @@ class ForeignCode:
 def trust_file() -> Path:
     """Where consent is remembered: ``$IMAGERYDL_TRUST``, else the user's settings folder."""
     named = os.environ.get(FILE_VARIABLE)
-    if named:
-        return Path(named)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return base / "imagerydl" / "trusted.json"
+    return Path(named) if named else settings_folder() / "trusted.json"
 
 
 def trusted_models() -> dict[str, str]:
@@ -260,11 +254,3 @@ def _write(known: Mapping[str, str]) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

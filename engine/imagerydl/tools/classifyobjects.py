@@ -10,15 +10,9 @@ from ..events import Reporter
 from ..inference.items import PROCESSING_MODES
 from ..inference.objects.classification_arguments import CLASSIFICATION_ARGUMENTS, ClassificationArguments
 from ..tool import Kind, Param, Result, Tool
-from .imagery_inputs import (
-    DEVICE,
-    IMAGE_FIELD,
-    IN_IMAGE_FEATURES,
-    OVERWRITE,
-    TRUST_MODEL,
-    check_keeps_inputs,
-    check_one_input,
-)
+from .imagery_inputs import IMAGE_FIELD, IN_IMAGE_FEATURES, check_one_input
+from .model_inputs import DEVICE, TRUST_MODEL, model_arguments, model_definition
+from .output_names import OVERWRITE, check_keeps_inputs
 
 if TYPE_CHECKING:
     from ..jobs import Job
@@ -33,9 +27,8 @@ def check(values: Mapping[str, Any]) -> None:
         raise ParameterError(
             f"CLASS_LABEL_FIELD cannot be {field!r}, a field the result has already.", "Choose another name."
         )
-    inputs = [*values["IN_RASTER"]]
-    inputs += [values[key] for key in ("IN_FEATURES", "IN_IMAGE_FEATURES") if values[key]]
-    check_keeps_inputs("OUT_FEATURE_CLASS", values["OUT_FEATURE_CLASS"], inputs)
+    layers = (values[key] for key in ("IN_FEATURES", "IN_IMAGE_FEATURES") if values[key])
+    check_keeps_inputs("OUT_FEATURE_CLASS", values["OUT_FEATURE_CLASS"], (*values["IN_RASTER"], *layers))
 
 
 def run(job: Job, reporter: Reporter) -> dict[str, Any]:
@@ -66,16 +59,7 @@ _PARAMS = (
             "where no image has a georeference."
         ),
     ),
-    Param(
-        "IN_MODEL_DEFINITION",
-        Kind.FILE,
-        "Model definition",
-        (
-            "The trained classifier: an .emd file, a .dlpk package, the definition's JSON text, or an ONNX "
-            "model (.onnx)."
-        ),
-        extension="emd dlpk onnx",
-    ),
+    model_definition("classifier"),
     Param(
         "IN_FEATURES",
         Kind.FEATURES,
@@ -104,17 +88,7 @@ _PARAMS = (
         default=PROCESSING_MODES[0],
         choices=PROCESSING_MODES,
     ),
-    Param(
-        "MODEL_ARGUMENTS",
-        Kind.ARGUMENTS,
-        "Model arguments",
-        (
-            "Names and values, as in 'padding 0;batch_size 4': "
-            + "; ".join(f"{a.name}: {a.help}" for a in CLASSIFICATION_ARGUMENTS)
-            + " A model may declare more of its own."
-        ),
-        optional=True,
-    ),
+    model_arguments("MODEL_ARGUMENTS", "Model arguments", "padding 0;batch_size 4", CLASSIFICATION_ARGUMENTS),
     Param(
         "IN_FOLDER",
         Kind.FOLDER,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ParameterError
@@ -11,16 +10,9 @@ from ..events import Reporter
 from ..inference.arguments import PIXEL_ARGUMENTS, PixelArguments
 from ..inference.items import PROCESSING_MODES, SEPARATELY, gives_many
 from ..tool import Kind, Param, Result, Tool
-from .imagery_inputs import (
-    DEVICE,
-    IMAGE_FIELD,
-    IN_IMAGE_FEATURES,
-    OVERWRITE,
-    TRUST_MODEL,
-    check_keeps_inputs,
-    check_one_input,
-    same_file,
-)
+from .imagery_inputs import IMAGE_FIELD, IN_IMAGE_FEATURES, check_one_input
+from .model_inputs import DEVICE, TRUST_MODEL, model_arguments, model_definition
+from .output_names import OVERWRITE, check_results
 
 if TYPE_CHECKING:
     from ..jobs import Job
@@ -32,14 +24,15 @@ _RASTER_KEYS = (
     "OUT_ENTROPY_RASTER",
     "OUT_PROBABILITY_RASTER",
 )
-_FILE_KEYS = (*_RASTER_KEYS, "OUT_FEATURECLASS", "OUT_CLASS_AREAS", "OUT_POLYGONS")
+_OTHER_KEYS = ("OUT_FEATURECLASS", "OUT_CLASS_AREAS", "OUT_POLYGONS")
 
 
 def check(values: Mapping[str, Any]) -> None:
     """Refuse what cannot work before anything is loaded."""
     PixelArguments.parse(values["ARGUMENTS"])
     _check_wanted(values, check_one_input(values, "to classify"))
-    _check_names(values)
+    suffixes = (".tif", ".tiff", ".vrt") if gives_many(values) else (".tif", ".tiff")
+    check_results(values, _RASTER_KEYS, _OTHER_KEYS, values["IN_RASTER"], suffixes)
 
 
 def _check_wanted(values: Mapping[str, Any], source: str) -> None:
@@ -67,22 +60,6 @@ def _check_wanted(values: Mapping[str, Any], source: str) -> None:
             raise ParameterError(f"{key} goes with one result only.", "Leave it out.")
 
 
-def _check_names(values: Mapping[str, Any]) -> None:
-    many = gives_many(values)
-    written = [(key, values[key]) for key in _FILE_KEYS if values[key]]
-    suffixes = (".tif", ".tiff", ".vrt") if many else (".tif", ".tiff")
-    for key, path in written:
-        if key in _RASTER_KEYS and Path(path).suffix.lower() not in suffixes:
-            raise ParameterError(
-                f"{key} is {path}.", "The result is a GeoTIFF: give a name that ends with .tif."
-            )
-        check_keeps_inputs(key, path, values["IN_RASTER"])
-    for number, (key, path) in enumerate(written):
-        for other, other_path in written[:number]:
-            if same_file(path, other_path):
-                raise ParameterError(f"{other} and {key} are the same file.", "Choose another name.")
-
-
 def run(job: Job, reporter: Reporter) -> dict[str, Any]:
     """Classify; see the tool's description."""
     from ..inference.pixel_job import run_classification
@@ -101,16 +78,7 @@ _PARAMS = (
         ),
         optional=True,
     ),
-    Param(
-        "IN_MODEL_DEFINITION",
-        Kind.FILE,
-        "Model definition",
-        (
-            "The trained model: an .emd file, a .dlpk package, the definition's JSON text, or an ONNX model "
-            "(.onnx)."
-        ),
-        extension="emd dlpk onnx",
-    ),
+    model_definition(),
     Param(
         "OUT_CLASSIFIED_RASTER",
         Kind.OUT_RASTER,
@@ -123,17 +91,7 @@ _PARAMS = (
         optional=True,
         offered=True,
     ),
-    Param(
-        "ARGUMENTS",
-        Kind.ARGUMENTS,
-        "Arguments",
-        (
-            "Names and values, as in 'padding 64;batch_size 8': "
-            + "; ".join(f"{a.name}: {a.help}" for a in PIXEL_ARGUMENTS)
-            + " A model may declare more of its own."
-        ),
-        optional=True,
-    ),
+    model_arguments("ARGUMENTS", "Arguments", "padding 64;batch_size 8", PIXEL_ARGUMENTS),
     Param(
         "PROCESSING_MODE",
         Kind.CHOICE,

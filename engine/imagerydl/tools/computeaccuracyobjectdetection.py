@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ParameterError
 from ..tool import Kind, Param, Result, Tool
+from .output_names import OVERWRITE, check_extensions
 
 if TYPE_CHECKING:
     from ..events import Reporter
@@ -17,12 +17,7 @@ _EXTENSIONS = {"OUT_ACCURACY_TABLE": ("csv", "gpkg", "dbf"), "OUT_ACCURACY_REPOR
 
 def check(values: Mapping[str, Any]) -> None:
     """The extension of a file says its format."""
-    for key, extensions in _EXTENSIONS.items():
-        path = values[key]
-        if path and not path.lower().endswith(tuple(f".{extension}" for extension in extensions)):
-            raise ParameterError(
-                f"{key} is {path}.", f"Give a name that ends in .{' or .'.join(extensions)}."
-            )
+    check_extensions(values, _EXTENSIONS)
 
 
 def run(job: Job, reporter: Reporter) -> dict[str, Any]:
@@ -37,6 +32,11 @@ _CLASS_FIELD = (
     "are one class."
 )
 
+_IMAGE_FIELD = (
+    " When left out, a layer without coordinate system, whose coordinates are pixels, is told apart by a "
+    "field called 'Image' or 'path'."
+)
+
 _PARAMS = (
     Param(
         "DETECTED_FEATURES",
@@ -49,8 +49,10 @@ _PARAMS = (
         "GROUND_TRUTH_FEATURES",
         Kind.FEATURES,
         "Ground truth features",
-        "The true objects, as polygons; they may be in another coordinate system.",
-        geometry=("polygon",),
+        (
+            "The true objects, as polygons; they may be in another coordinate system. For images without "
+            "georeference also the table of boxes or polygons in pixels that Export Training Data takes."
+        ),
     ),
     Param(
         "OUT_ACCURACY_TABLE",
@@ -126,13 +128,28 @@ _PARAMS = (
         optional=True,
     ),
     Param(
-        "OVERWRITE",
-        Kind.BOOLEAN,
-        "Overwrite existing output",
-        "Replace files that exist under the output names, once the new ones are complete.",
-        default=False,
+        "DETECTED_IMAGE_FIELD",
+        Kind.FIELD,
+        "Detected image field",
+        "Field that names the image of each detection: objects of different images are never compared."
+        + _IMAGE_FIELD,
+        optional=True,
+        parent="DETECTED_FEATURES",
         advanced=True,
     ),
+    Param(
+        "GROUND_TRUTH_IMAGE_FIELD",
+        Kind.FIELD,
+        "Ground truth image field",
+        (
+            "Field that names the image of each true object. File names suffice, and their extension may be "
+            "another." + _IMAGE_FIELD
+        ),
+        optional=True,
+        parent="GROUND_TRUTH_FEATURES",
+        advanced=True,
+    ),
+    OVERWRITE,
 )
 
 TOOL = Tool(
@@ -153,7 +170,8 @@ TOOL = Tool(
         "one point: the precision up to the recall of all detections.\n\n"
         "Classes match where their values are the same; the number 1 and the text 1 are. Where no value "
         "is in both layers the run ends and lists them. The true objects are brought to the coordinate "
-        "system of the detections. Invalid polygons are repaired, unusable ones are left out and counted."
+        "system of the detections. Invalid polygons are repaired, unusable ones are left out and counted.\n\n"
+        "Objects of many images without georeference, in pixels of their image, are judged image by image."
     ),
     params=_PARAMS,
     results=(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ParameterError
 from ..tool import Kind, Param, Result, Tool
+from .output_names import OVERWRITE, check_extensions
 
 if TYPE_CHECKING:
     from ..events import Reporter
@@ -26,12 +26,7 @@ _SAMPLINGS = ("ALL_PIXELS", "STRATIFIED_RANDOM", "EQUALIZED_STRATIFIED_RANDOM", 
 
 def check(values: Mapping[str, Any]) -> None:
     """The extension of a file says its format."""
-    for key, extensions in _EXTENSIONS.items():
-        path = values[key]
-        if path and not path.lower().endswith(tuple(f".{extension}" for extension in extensions)):
-            raise ParameterError(
-                f"{key} is {path}.", f"Give a name that ends in .{' or .'.join(extensions)}."
-            )
+    check_extensions(values, _EXTENSIONS)
 
 
 def run(job: Job, reporter: Reporter) -> dict[str, Any]:
@@ -154,14 +149,7 @@ _PARAMS = (
         minimum=0,
         advanced=True,
     ),
-    Param(
-        "OVERWRITE",
-        Kind.BOOLEAN,
-        "Overwrite existing output",
-        "Replace files that exist under the output names, once the new ones are complete.",
-        default=False,
-        advanced=True,
-    ),
+    OVERWRITE,
 )
 
 TOOL = Tool(

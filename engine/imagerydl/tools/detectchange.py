@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ParameterError
 from ..events import Reporter
-from ..inference.arguments import PIXEL_ARGUMENTS, PixelArguments
+from ..inference.arguments import PixelArguments
 from ..tool import Kind, Param, Result, Tool
 from .classifypixels import TOOL as CLASSIFY_PIXELS
-from .imagery_inputs import DEVICE, OVERWRITE, TRUST_MODEL, check_keeps_inputs, same_file
+from .model_inputs import DEVICE, TRUST_MODEL, model_definition
+from .output_names import OVERWRITE, check_results, same_file
 
 if TYPE_CHECKING:
     from ..jobs import Job
 
 _RASTER_KEYS = ("OUT_CLASSIFIED_RASTER", "OUT_CONFIDENCE_RASTER")
-_FILE_KEYS = (*_RASTER_KEYS, "OUT_CLASS_AREAS", "OUT_POLYGONS")
+_OTHER_KEYS = ("OUT_CLASS_AREAS", "OUT_POLYGONS")
 
 
 def check(values: Mapping[str, Any]) -> None:
@@ -28,17 +28,7 @@ def check(values: Mapping[str, Any]) -> None:
         raise ParameterError(
             "FROM_RASTER and TO_RASTER are the same raster.", "Give two dates of the same place."
         )
-    written = [(key, values[key]) for key in _FILE_KEYS if values[key]]
-    for key, path in written:
-        if key in _RASTER_KEYS and Path(path).suffix.lower() not in (".tif", ".tiff"):
-            raise ParameterError(
-                f"{key} is {path}.", "The result is a GeoTIFF: give a name that ends with .tif."
-            )
-        check_keeps_inputs(key, path, [values["FROM_RASTER"], values["TO_RASTER"]])
-    for number, (key, path) in enumerate(written):
-        for other, other_path in written[:number]:
-            if same_file(path, other_path):
-                raise ParameterError(f"{other} and {key} are the same file.", "Choose another name.")
+    check_results(values, _RASTER_KEYS, _OTHER_KEYS, (values["FROM_RASTER"], values["TO_RASTER"]))
 
 
 def run(job: Job, reporter: Reporter) -> dict[str, Any]:
@@ -78,28 +68,11 @@ _PARAMS = (
             "pixel that one of the rasters lacks has no data: 255 (65535 where class values go beyond 254)."
         ),
     ),
-    Param(
-        "IN_MODEL_DEFINITION",
-        Kind.FILE,
-        "Model definition",
-        (
-            "The trained model: an .emd file, a .dlpk package, the definition's JSON text, or an ONNX model "
-            "(.onnx). It takes the bands of the first date and then as many of the second; ExtractBands "
-            "lists both, as positions in the rasters, as positions in a stack of both, or as names."
-        ),
-        extension="emd dlpk onnx",
+    model_definition(
+        more=" It takes the bands of the first date and then as many of the second; ExtractBands lists both, "
+        "as positions in the rasters, as positions in a stack of both, or as names."
     ),
-    Param(
-        "ARGUMENTS",
-        Kind.ARGUMENTS,
-        "Arguments",
-        (
-            "Names and values, as in 'padding 64;batch_size 8': "
-            + "; ".join(f"{a.name}: {a.help}" for a in PIXEL_ARGUMENTS)
-            + " A model may declare more of its own."
-        ),
-        optional=True,
-    ),
+    *_as_in_classify_pixels("ARGUMENTS"),
     replace(
         CLASSIFY_PIXELS.param("EXTENT"),
         help=(

@@ -10,15 +10,9 @@ from ..events import Reporter
 from ..inference.items import CANDIDATES, PROCESSING_MODES
 from ..inference.objects.arguments import DETECTION_ARGUMENTS, DetectionArguments
 from ..tool import Kind, Param, Result, Tool
-from .imagery_inputs import (
-    DEVICE,
-    IMAGE_FIELD,
-    IN_IMAGE_FEATURES,
-    OVERWRITE,
-    TRUST_MODEL,
-    check_keeps_inputs,
-    check_one_input,
-)
+from .imagery_inputs import IMAGE_FIELD, IN_IMAGE_FEATURES, check_one_input
+from .model_inputs import DEVICE, TRUST_MODEL, model_arguments, model_definition
+from .output_names import OVERWRITE, check_keeps_inputs
 
 if TYPE_CHECKING:
     from ..jobs import Job
@@ -45,10 +39,10 @@ def check(values: Mapping[str, Any]) -> None:
             )
     if names[0] == names[1]:
         raise ParameterError(f"{' and '.join(keys)} are both {values[keys[0]]!r}.", "Give two names.")
-    inputs = [*values["IN_RASTER"], *(values[key] for key in ("IN_IMAGE_FEATURES",) if values[key])]
-    if values["IN_POLYGONS_OF_INTEREST"]:
-        inputs.append(values["IN_POLYGONS_OF_INTEREST"])
-    check_keeps_inputs("OUT_DETECTED_OBJECTS", values["OUT_DETECTED_OBJECTS"], inputs)
+    layers = (values[key] for key in ("IN_IMAGE_FEATURES", "IN_POLYGONS_OF_INTEREST") if values[key])
+    check_keeps_inputs(
+        "OUT_DETECTED_OBJECTS", values["OUT_DETECTED_OBJECTS"], (*values["IN_RASTER"], *layers)
+    )
 
 
 def run(job: Job, reporter: Reporter) -> dict[str, Any]:
@@ -79,27 +73,8 @@ _PARAMS = (
             "colours."
         ),
     ),
-    Param(
-        "IN_MODEL_DEFINITION",
-        Kind.FILE,
-        "Model definition",
-        (
-            "The trained detector: an .emd file, a .dlpk package, the definition's JSON text, or an ONNX "
-            "model (.onnx)."
-        ),
-        extension="emd dlpk onnx",
-    ),
-    Param(
-        "MODEL_ARGUMENTS",
-        Kind.ARGUMENTS,
-        "Model arguments",
-        (
-            "Names and values, as in 'padding 100;threshold 0.6': "
-            + "; ".join(f"{a.name}: {a.help}" for a in DETECTION_ARGUMENTS)
-            + " A model may declare more of its own."
-        ),
-        optional=True,
-    ),
+    model_definition("detector"),
+    model_arguments("MODEL_ARGUMENTS", "Model arguments", "padding 100;threshold 0.6", DETECTION_ARGUMENTS),
     Param(
         "RUN_NMS",
         Kind.BOOLEAN,

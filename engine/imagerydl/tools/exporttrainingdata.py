@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..chips.metadata_format import FORMATS, METADATA_FORMATS, formats_with
+from ..chips.split_shares import split_shares
 from ..errors import ParameterError
+from ..parallel import worker_count
 from ..tool import Kind, Param, Result, Tool
 
 if TYPE_CHECKING:
-    from ..chips.plan import ExportSettings
     from ..events import Reporter
     from ..jobs import Job
 
@@ -41,8 +42,8 @@ def _check(values: Mapping[str, Any]) -> None:
         raise ParameterError(
             "OVERWRITE and APPEND are both set.", "Replace the earlier export, or add chips to it."
         )
-    _shares(values["SPLIT_PERCENTAGES"])
-    _workers(values["PARALLEL_PROCESSING_FACTOR"])
+    split_shares(values["SPLIT_PERCENTAGES"])
+    worker_count(values["PARALLEL_PROCESSING_FACTOR"])
 
 
 def _one_of(values: Mapping[str, Any], first: str, second: str, what: str, required: bool) -> None:
@@ -56,132 +57,13 @@ def _one_of(values: Mapping[str, Any], first: str, second: str, what: str, requi
         )
 
 
-def _shares(text: str) -> tuple[float, float, float]:
-    """Shares of training, validation and test that sum to 1."""
-    try:
-        numbers = [
-            float(part) for part in str(text).replace("/", ";").replace(",", ";").split(";") if part.strip()
-        ]
-        numbers += [0.0] * (3 - len(numbers))
-        training, validation, test = numbers
-        if min(numbers) < 0 or training <= 0 or sum(numbers) <= 0:
-            raise ValueError
-    except ValueError:
-        raise ParameterError(
-            f"SPLIT_PERCENTAGES cannot be {text!r}.",
-            "Give the shares of training, validation and test, as in 80;10;10.",
-        ) from None
-    total = sum(numbers)
-    return training / total, validation / total, test / total
-
-
-def _workers(factor: str) -> int:
-    from ..parallel import worker_count
-
-    try:
-        return worker_count(factor)
-    except ValueError:
-        raise ParameterError(
-            f"PARALLEL_PROCESSING_FACTOR cannot be {factor!r}.",
-            "Give a number of workers, or a share of the processor's cores such as 75%.",
-        ) from None
-
-
-def _settings(values: Mapping[str, Any]) -> ExportSettings:
-    from ..chips.plan import ExportSettings
-    from ..chips.splitting import Split
-    from ..labels.classes import ClassSchema
-
-    split = None
-    if values["SPLIT"] != "NONE":
-        block = values["SPLIT_BLOCK_SIZE"] * max(values["TILE_SIZE_X"], values["TILE_SIZE_Y"])
-        shares = _shares(values["SPLIT_PERCENTAGES"])
-        split = Split(values["SPLIT"] == "BY_IMAGE", shares, block, values["SEED"])
-    return ExportSettings(
-        rasters=tuple(values["IN_RASTER"]),
-        folder=values["IN_FOLDER"],
-        rasters2=tuple(values["IN_RASTER2"]),
-        folder2=values["IN_FOLDER2"],
-        separately=values["PROCESSING_MODE"] == "PROCESS_ITEMS_SEPARATELY",
-        class_data=values["IN_CLASS_DATA"],
-        class_folder=values["IN_CLASS_FOLDER"],
-        class_field=values["CLASS_VALUE_FIELD"],
-        instance_data=values["IN_INSTANCE_DATA"],
-        instance_field=values["INSTANCE_CLASS_VALUE_FIELD"],
-        buffer_radius=values["BUFFER_RADIUS"] or None,
-        schema=ClassSchema.parse(values["CLASS_SCHEMA"]) if values["CLASS_SCHEMA"] else None,
-        metadata_format=values["METADATA_FORMAT"],
-        image_format=values["IMAGE_CHIP_FORMAT"],
-        creation_options=tuple(sorted(values["CREATION_OPTIONS"].items())),
-        tile_size=(values["TILE_SIZE_X"], values["TILE_SIZE_Y"]),
-        stride=(values["STRIDE_X"], values["STRIDE_Y"]),
-        rotation=values["ROTATION_ANGLE"] % 360,
-        pixel_space=values["REFERENCE_SYSTEM"] == "PIXEL_SPACE",
-        all_tiles=values["OUTPUT_NOFEATURE_TILES"],
-        min_share=values["MIN_POLYGON_OVERLAP_RATIO"],
-        crop_to_objects=values["CROP_MODE"] == "BOUNDING_BOX",
-        blacken=values["BLACKEN_AROUND_FEATURE"],
-        mask=values["IN_MASK_POLYGONS"],
-        refuse_unknown_colors=values["UNKNOWN_COLORS"] == "ERROR",
-        extent=values["EXTENT"],
-        cell_size=values["CELL_SIZE"],
-        split=split,
-    )
-
-
-#: Parameters that name what an export reads.
-_INPUTS = (
-    "IN_RASTER", "IN_FOLDER", "IN_RASTER2", "IN_FOLDER2", "IN_CLASS_DATA", "IN_CLASS_FOLDER",
-    "IN_INSTANCE_DATA", "IN_MASK_POLYGONS",
-)  # fmt: skip
-
-
-def _inputs(values: Mapping[str, Any]) -> list[str]:
-    given = [values[key] for key in _INPUTS if values[key]]
-    return [path for value in given for path in (value if isinstance(value, list) else [value])]
-
-
 def _run(job: Job, reporter: Reporter) -> dict[str, Any]:
-    from contextlib import ExitStack
+    from ..chips.export_job import run_export
 
-    from .. import outputs
-    from ..chips.appending import find_earlier
-    from ..chips.checks import make_plan
-    from ..chips.exporting import Exporter
-    from ..chips.folder import ensure_replaceable
-    from ..chips.preview import write_preview
-
-    values = job.values
-    out_folder, footprints = values["OUT_FOLDER"], values["OUT_FOOTPRINTS"]
-    if not values["APPEND"]:
-        ensure_replaceable(out_folder, values["OVERWRITE"], _inputs(values))
-    if values["START_INDEX"]:
-        reporter.message("START_INDEX is ignored: chips are numbered from 0 over all tiles.")
-    plan = make_plan(_settings(values), reporter)
-    earlier = find_earlier(out_folder, plan) if values["APPEND"] else {}
-    with ExitStack() as stack:
-        root = stack.enter_context(outputs.resumable(out_folder, values["OVERWRITE"], add=values["APPEND"]))
-        layer = stack.enter_context(outputs.staged(footprints, values["OVERWRITE"])) if footprints else None
-        exporter = Exporter(plan, root, reporter, _workers(values["PARALLEL_PROCESSING_FACTOR"]), earlier)
-        result = exporter.run(plan.fingerprint(), layer)
-        if values["PREVIEW"]:
-            shown = "train" if plan.settings.split else ""
-            try:
-                write_preview(root / shown, root / "preview.png")
-            except Exception as error:  # noqa: BLE001 - hours of chips must not be lost for a picture of some
-                reporter.warning(f"There is no preview sheet: {error}")
-    for name, count in result.chips_by_folder.items():
-        if name:
-            reporter.message(f"{name}: {count} chips.")
-    return {
-        "OUT_FOLDER": out_folder,
-        "OUT_FOOTPRINTS": footprints,
-        "NUM_CHIPS": result.chip_count,
-        "NUM_CLASSES": len(result.classes),
-    }
+    return run_export(job, reporter)
 
 
-_PARAMS = (
+_IMAGERY = (
     Param(
         "IN_RASTER",
         Kind.RASTERS,
@@ -210,6 +92,9 @@ _PARAMS = (
         "Output folder",
         "Folder for the chips, labels and metadata. It is created, and appears when it is complete.",
     ),
+)
+
+_LABELS = (
     Param(
         "IN_CLASS_DATA",
         Kind.LAYER,
@@ -273,6 +158,9 @@ _PARAMS = (
         minimum=0,
         only_with=_with("takes_labels"),
     ),
+)
+
+_FORMAT = (
     Param(
         "METADATA_FORMAT",
         Kind.CHOICE,
@@ -323,6 +211,9 @@ _PARAMS = (
         maximum=1,
         only_with=_with("has_objects"),
     ),
+)
+
+_FURTHER_DATA = (
     Param(
         "IN_RASTER2",
         Kind.RASTERS,
@@ -367,6 +258,9 @@ _PARAMS = (
         parent="IN_INSTANCE_DATA",
         only_with=_with("has_instances"),
     ),
+)
+
+_CHIPS = (
     Param(
         "IMAGE_CHIP_FORMAT",
         Kind.CHOICE,
@@ -466,6 +360,9 @@ _PARAMS = (
         default="PROCESS_AS_MOSAICKED_IMAGE",
         choices=("PROCESS_AS_MOSAICKED_IMAGE", "PROCESS_ITEMS_SEPARATELY"),
     ),
+)
+
+_SPLIT = (
     Param(
         "SPLIT",
         Kind.CHOICE,
@@ -486,6 +383,9 @@ _PARAMS = (
         default="80;10;10",
         only_with=_WITH_SPLIT,
     ),
+)
+
+_BESIDE_THE_CHIPS = (
     Param(
         "OUT_FOOTPRINTS",
         Kind.OUT_FEATURES,
@@ -500,6 +400,9 @@ _PARAMS = (
         "Whether preview.png, a sheet of chips with their labels drawn, is written to the output folder.",
         default=True,
     ),
+)
+
+_ADVANCED = (
     Param(
         "SPLIT_BLOCK_SIZE",
         Kind.INTEGER,
@@ -617,7 +520,16 @@ TOOL = Tool(
         "output folder appears when it is complete. An export that was cancelled or interrupted goes on "
         "where it stopped when it is run again."
     ),
-    params=_PARAMS,
+    params=(
+        *_IMAGERY,
+        *_LABELS,
+        *_FORMAT,
+        *_FURTHER_DATA,
+        *_CHIPS,
+        *_SPLIT,
+        *_BESIDE_THE_CHIPS,
+        *_ADVANCED,
+    ),
     results=(
         Result("NUM_CHIPS", "number", "Number of chips"),
         Result("NUM_CLASSES", "number", "Number of classes"),

@@ -1,8 +1,7 @@
-"""What tools that run a model over imagery have in common: parameters, and checks of them."""
+"""Imagery in one of three forms, for tools that run a model over it."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,39 +35,6 @@ IMAGE_FIELD = Param(
     advanced=True,
 )
 
-DEVICE = Param(
-    "DEVICE",
-    Kind.TEXT,
-    "Device",
-    (
-        "AUTO (a CUDA graphics card where there is one, else the processor), CPU, CUDA, or CUDA:0, "
-        "CUDA:1 and so on."
-    ),
-    default="AUTO",
-    advanced=True,
-)
-
-TRUST_MODEL = Param(
-    "TRUST_MODEL",
-    Kind.BOOLEAN,
-    "Trust the model's code",
-    (
-        "Agree to run code that comes with the model (a Python raster function, a pickle), which can do "
-        "anything that you can. The choice is remembered for these very files."
-    ),
-    default=False,
-    advanced=True,
-)
-
-OVERWRITE = Param(
-    "OVERWRITE",
-    Kind.BOOLEAN,
-    "Overwrite existing output",
-    "Replace files that exist under the output names, once the new ones are complete.",
-    default=False,
-    advanced=True,
-)
-
 
 def check_one_input(values: Mapping[str, Any], what: str) -> str:
     """The one input that is given.
@@ -85,19 +51,3 @@ def check_one_input(values: Mapping[str, Any], what: str) -> str:
         told = f"{' and '.join(given)} are all given" if given else f"There is nothing {what}"
         raise ParameterError(f"{told}.", f"Give one of {', '.join(INPUT_KEYS)}.")
     return given[0]
-
-
-def check_keeps_inputs(key: str, path: str, inputs: list[str]) -> None:
-    """Refuse an output under the name of an input."""
-    for other in inputs:
-        if same_file(path, other.split("|", 1)[0]):
-            raise ParameterError(f"{key} would overwrite the input {other}.", "Choose another name.")
-
-
-def same_file(first: str, second: str) -> bool:
-    """Whether two paths lead to one file."""
-
-    def normal(path: str) -> str:
-        return os.path.normcase(os.path.realpath(path))
-
-    return normal(first) == normal(second)

@@ -67,6 +67,19 @@ _PARAMS = (
         maximum=1,
     ),
     Param(
+        "IMAGE_FIELD",
+        Kind.FIELD,
+        "Image field",
+        (
+            "Field that names the image of each detection: those of different images are never compared. "
+            "When left out, a layer without coordinate system, whose coordinates are pixels, is told apart "
+            "by a field called 'Image' or 'path'; on the map an object seen in two images is the same one."
+        ),
+        optional=True,
+        parent="IN_FEATURECLASS",
+        advanced=True,
+    ),
+    Param(
         "OVERWRITE",
         Kind.BOOLEAN,
         "Overwrite existing output",

@@ -9,39 +9,32 @@ import numpy as np
 import torch
 
 from ..events import Reporter
-from ..models.architectures.backbones import forbid_downloads
-from ..models.architectures.registry import NO_BACKBONE
-from ..outputs import explained, staged
 from .chip_data import ChipData, load_labelled, split_by_class
 from .chip_saving import ChipSample, TrainedClassifier, write_classifier
 from .chip_task import LIKELY, ChipInput, ChipLoss, ChipScores, ChipTask, probabilities
 from .chips import collect_chips
 from .cost import NetworkCost
-from .devices import choose_device
 from .evaluation import random_samples
 from .fitting import Fit
-from .history import Row
+from .learning_rate import rate_without_sweep
 from .losses import balancing_weights
-from .memory import available_memory, keep_freed_memory
 from .network_start import start_network
 from .optimisation import Optimisation
 from .resume import WorkFolder
 from .running import (
-    CHIP_MEMORY,
     READING,
     REPORT,
-    best_epoch,
+    begin,
+    chip_memory,
     choose_augmentation,
-    load_best,
     plain_from,
+    publish,
+    say_what,
     train_or_resume,
 )
+from .saving import Trained
 from .settings import TrainingSettings
-from .starting_point import StartingPoint
 from .tasks import formats_of
-
-#: Learning rates, where none is given.
-_RATE, _RATE_WITH_BACKBONE = 2e-3, 5e-4
 
 #: Chips on the sheets of the report.
 _SAMPLES, _WRONG = 18, 12
@@ -61,65 +54,39 @@ class ChipFit(Fit):
 
     def task(self, plan: Optimisation) -> ChipTask:
         """The Lightning task."""
-        settings = self.settings
-        return ChipTask(
-            self.network,
-            self.loss,
-            self.train_input,
-            self.valid_input,
-            plan,
-            settings.seed,
-        )
+        seed = self.settings.seed
+        return ChipTask(self.network, self.loss, self.train_input, self.valid_input, plan, seed)
 
     def find_rate(
         self, cost: NetworkCost, batch_size: int, reporter: Reporter, span: tuple[float, float]
     ) -> float:
         """One that suits the network."""
-        plain = self.settings.backbone_or_default.upper() == NO_BACKBONE
-        return _RATE if plain and not self.settings.pretrained_model else _RATE_WITH_BACKBONE
+        return rate_without_sweep(self.settings)
 
 
 def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
     """Train a classifier of chips; see :func:`.tasks.train`."""
-    forbid_downloads()
-    device = choose_device(settings.device)
-    reporter.message(f"Training on {device.description}.")
-    if device.is_cpu:
-        keep_freed_memory()
+    device = begin(settings, reporter)
     collection = collect_chips(settings.folders, formats_of(settings.model_type))
     augmentation, validation = choose_augmentation(settings, collection, reporter)
-    budget = int(available_memory() * CHIP_MEMORY)
-    data = load_labelled(collection, settings.loss.ignore_classes, budget, reporter, READING)
+    data = load_labelled(collection, settings.loss.ignore_classes, chip_memory(), reporter, READING)
     chips, kept = split_by_class(data.positions, settings.validation_fraction, settings.seed)
     start = start_network(settings, data, chips, {"multi_label": data.multi_label}, reporter)
-    _say_what(data, chips, kept, start, reporter)
-    start.network.to(device.torch)
     job = ChipFit(
         settings=settings,
         data=data,
         train=chips,
         valid=kept,
-        network=start.network,
+        start=start,
         train_input=ChipInput(start.input_range, augmentation, settings.seed, plain_from(settings)),
         valid_input=ChipInput(start.input_range, validation, settings.seed),
         device=device,
         work=WorkFolder(settings.out_folder),
         loss=_loss(settings, data).to(device.torch),
     )
-    with explained(settings.out_folder):
-        rows = train_or_resume(job, reporter)
-    model = _best_model(job, start, rows, reporter)
-    with staged(settings.out_folder, settings.overwrite) as folder:
-        write_classifier(model, folder, reporter)
-    job.work.clear()
-    reporter.progress("Writing the model", 1, 1, span=REPORT)
-    folder, name = settings.out_folder, settings.name
-    return {
-        "OUT_FOLDER": str(folder),
-        "OUT_MODEL_DEFINITION": str(folder / f"{name}.emd"),
-        "OUT_MODEL_PACKAGE": str(folder / f"{name}.dlpk"),
-        "ACCURACY": model.scores.accuracy,
-    }
+    _say_what(job, reporter)
+    model = _measured(job, train_or_resume(job, reporter), reporter)
+    return {**publish(model, write_classifier, job.work, reporter), "ACCURACY": model.scores.accuracy}
 
 
 def _loss(settings: TrainingSettings, data: ChipData) -> ChipLoss:
@@ -129,24 +96,17 @@ def _loss(settings: TrainingSettings, data: ChipData) -> ChipLoss:
     return ChipLoss(settings.loss, data.multi_label, weights)
 
 
-def _say_what(
-    data: ChipData, train: np.ndarray, valid: np.ndarray, start: StartingPoint, reporter: Reporter
-) -> None:
-    parameters = sum(parameter.numel() for parameter in start.network.parameters())
-    counts = data.counts
-    named = ", ".join(f"{entry.name} ({counts[entry.value]})" for entry in data.classes)
-    several = " A chip may be of several." if data.multi_label else ""
-    reporter.message(
-        f"{len(train)} chips to train on, {len(valid)} to validate with; classes: {named}.{several} The "
-        f"network has {parameters:,} parameters."
-    )
+def _say_what(job: ChipFit, reporter: Reporter) -> None:
+    counts = job.data.counts
+    named = ", ".join(f"{entry.name} ({counts[entry.value]})" for entry in job.data.classes)
+    several = " A chip may be of several." if job.data.multi_label else ""
+    say_what(job, f"classes: {named}.{several}", reporter)
 
 
-def _best_model(job: ChipFit, start: StartingPoint, rows: list[Row], reporter: Reporter) -> TrainedClassifier:
-    load_best(job)
+def _measured(job: ChipFit, trained: Trained, reporter: Reporter) -> TrainedClassifier:
+    """The network on the validation chips."""
     job.network.eval()
-    batch_size = int(job.work.state["batch_size"])
-    batches = job.valid_batches(batch_size)
+    batches = job.valid_batches(trained.batch_size)
     job.valid_input.restart(0)
     given, labels, loss = [], [], 0.0
     with torch.inference_mode():
@@ -163,14 +123,7 @@ def _best_model(job: ChipFit, start: StartingPoint, rows: list[Row], reporter: R
     picked = _samples(job, said, random_samples(places, _SAMPLES, job.settings.seed))
     everything = _samples(job, said, _wrong(job, said)[:_WRONG])
     return TrainedClassifier(
-        settings=job.settings,
-        data=job.data,
-        start=start,
-        rows=rows,
-        best=best_epoch(job, rows),
-        learning_rate=float(job.work.state["learning_rate"]),
-        batch_size=batch_size,
-        chips=(len(job.train), len(job.valid)),
+        **vars(trained),
         scores=ChipScores.of(said, np.concatenate(labels)),
         loss=loss / len(job.valid),
         samples=picked,

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ..events import Reporter
 from ..labels.classes import ClassSchema
-from ..models.definition import write_definition
-from ..models.package import write_package
+from ..web_page import cards, fact_table, number
 from .chip_data import ChipData
 from .chip_task import ChipScores
 from .figures import INK, draw_confusion, picture
-from .history import write_log
 from .object_figures import draw_measures
-from .report import cards, class_table, epoch_table, fact_rows, number, page, save_figures
-from .saving import (
-    CHARACTERISTICS,
-    LOG_FILE,
-    REPORT_FILE,
-    Trained,
-    common_definition,
-    write_onnx,
-    write_weights,
-)
+from .report import class_table, epoch_table, metrics_page, save_figures
+from .saving import Said, Trained, per_class_metrics, write_folder, write_onnx
 
 
 @dataclass(frozen=True)
@@ -67,43 +54,36 @@ class TrainedClassifier(Trained):
 
 
 def write_classifier(model: TrainedClassifier, folder: Path, reporter: Reporter) -> None:
-    """Write everything into ``folder``; files carry the name of the model."""
-    folder.mkdir()
-    name, bands = model.settings.name, model.data.shape[0]
-    weights, definition = folder / f"{name}.safetensors", folder / f"{name}.emd"
-    write_weights(model.start.network, weights)
-    onnx = write_onnx(model.start.network, bands, model.size, folder / f"{name}.onnx", reporter)
-    write_definition(_definition(model, weights, onnx), definition)
-    write_log(model.rows, folder / LOG_FILE)
-    pictures = save_figures(_figures(model), folder / CHARACTERISTICS)
-    (folder / REPORT_FILE).write_text(page(name, _body(model, pictures)), encoding="utf-8")
-    members = [definition, weights, *([onnx] if onnx else []), folder / REPORT_FILE, folder / CHARACTERISTICS]
-    write_package(members, folder / f"{name}.dlpk")
-
-
-def _definition(model: TrainedClassifier, weights: Path, onnx: Optional[Path]) -> dict[str, Any]:
-    scores, exported = model.scores, model.data.collection.definition
-    measures = {
-        name: dict(zip(("precision", "recall", "f1"), map(_rounded, values)))
-        for name, *values in zip(model.data.class_names, scores.precision, scores.recall, scores.f1)
-    }
-    return {
-        **common_definition(model, "ObjectClassification", weights, onnx, _description(model)),
-        # How chips were cut says how objects have to be cut out later.
-        "CropSizeFixed": 0 if model.data.resize else 1,
-        "BlackenAroundFeature": 1 if exported.get("BlackenAroundFeature") is True else 0,
-        "accuracy": f"{scores.accuracy:.4e}",
-        "per_class_metrics": json.dumps(measures),  # a JSON text inside the JSON, as arcgis.learn writes it
-    }
-
-
-def _description(model: TrainedClassifier) -> str:
-    train, valid = model.chips
-    several = ", several classes a chip" if model.data.multi_label else ""
-    return (
-        f"{model.settings.model_type}, backbone {model.start.parameters['backbone']}{several}, trained on "
-        f"{train} chips and validated on {valid}. Classes: {', '.join(model.data.class_names)}."
+    """Write everything into ``folder``."""
+    network, bands = model.start.network, model.data.shape[0]
+    write_folder(
+        model,
+        folder,
+        _said(model),
+        lambda path: write_onnx(network, bands, model.size, path, reporter),
+        lambda page, figures: _write_report(model, page, figures),
     )
+
+
+def _said(model: TrainedClassifier) -> Said:
+    scores, exported = model.scores, model.data.collection.definition
+    measures = {"precision": scores.precision, "recall": scores.recall, "f1": scores.f1}
+    return Said(
+        "ObjectClassification",
+        model.describe(", several classes a chip" if model.data.multi_label else ""),
+        {
+            # How chips were cut says how objects have to be cut out later.
+            "CropSizeFixed": 0 if model.data.resize else 1,
+            "BlackenAroundFeature": 1 if exported.get("BlackenAroundFeature") is True else 0,
+            "accuracy": f"{scores.accuracy:.4e}",
+            "per_class_metrics": per_class_metrics(model.data.class_names, measures),
+        },
+    )
+
+
+def _write_report(model: TrainedClassifier, path: Path, figures: Path) -> None:
+    pictures = save_figures(_figures(model), figures)
+    path.write_text(metrics_page(model.settings.name, _body(model, pictures)), encoding="utf-8")
 
 
 def _figures(model: TrainedClassifier) -> dict[str, Figure]:
@@ -145,25 +125,17 @@ def draw_chips(samples: Sequence[ChipSample], band_names: Sequence[str], title: 
 
 def _body(model: TrainedClassifier, pictures: Mapping[str, str]) -> str:
     scores, classes = model.scores, model.classes
-    train, valid = model.chips
-    bands, height, width = model.data.shape
-    facts = {
-        "Model": f"{model.settings.model_type}, backbone {model.start.parameters['backbone']}",
-        "Chips": f"{train} for training, {valid} for validation, {width} x {height} pixels, {bands} bands",
-        "Training": f"{len(model.rows)} epochs, best epoch {model.best}, batch {model.batch_size}, learning "
-        f"rate {model.learning_rate:.2g}, augmentation {model.settings.augmentation}",
-        "Skipped": f"{len(model.data.problems)} chips",
-    }
+    facts = {**model.facts, "Skipped": f"{len(model.data.problems)} chips"}
     numbers = {
-        "accuracy": scores.accuracy,
-        "mean F1": model.rows[model.best - 1]["valid_f1"],
-        "validation loss": model.loss,
+        "accuracy": number(scores.accuracy),
+        "mean F1": number(model.rows[model.best - 1]["valid_f1"]),
+        "validation loss": number(model.loss),
     }
     curves = "".join(f"<div>{pictures[name]}</div>" for name in pictures if name.endswith("_graph"))
     sheets = "".join(f"<p>{pictures[n]}</p>" for n in ("show_results", "worst_results") if n in pictures)
     confusion = f"<h2>Confusion</h2>{pictures['confusion_matrix']}" if "confusion_matrix" in pictures else ""
     return f"""{cards(numbers)}
-<table>{fact_rows(facts)}</table>
+{fact_table(facts)}
 <h2>Training</h2><div class="figures">{curves}</div>
 <h2>Classes</h2>{_classes(classes, scores)}{confusion}
 <h2>Sample predictions</h2>{sheets}
@@ -176,7 +148,3 @@ def _classes(classes: ClassSchema, scores: ChipScores) -> str:
         for *values, count in zip(scores.precision, scores.recall, scores.f1, scores.true)
     ]
     return class_table(classes, ("Precision", "Recall", "F1", "Validation chips"), rows)
-
-
-def _rounded(value: float) -> Any:
-    return None if math.isnan(value) else round(float(value), 4)

@@ -1,4 +1,4 @@
-"""Average precision of a detector, after the COCO evaluation: greedy matches, 101 points of recall."""
+"""How good a detector is, after the COCO evaluation: greedy matches of boxes, surest first."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-#: Overlaps (IoU) at which matches are counted: COCO's.
-OVERLAPS = np.round(np.arange(0.5, 1.0, 0.05), 2)
-
-#: Recalls at which precision is read.
-_RECALLS = np.linspace(0, 1, 101)
+from ..average_precision import OVERLAPS, average_precision, precision_and_recall
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class ClassResult:
 
     Attributes:
         truths: Number of true objects.
-        precisions: Average precision at each of :data:`OVERLAPS`; NaN without true objects.
+        precisions: Average precision at each of COCO's overlaps; NaN without true objects.
         recall_curve: Recall after each detection at an overlap of 0.5, by falling score.
         precision_curve: Precision likewise.
         scores: Their scores.
@@ -87,7 +83,7 @@ class DetectionScores:
 
     @property
     def map(self) -> float:
-        """Mean over the classes that occur and over :data:`OVERLAPS`."""
+        """Mean over the classes that occur and over COCO's overlaps."""
         return _mean(np.array([result.precisions.mean() for result in self.classes]))
 
 
@@ -128,11 +124,9 @@ def _score_class(truths: Sequence[ImageObjects], found: Sequence[ImageObjects], 
     all_scores, all_hits = np.concatenate(scores), np.concatenate(hits)
     order = np.argsort(-all_scores, kind="stable")
     all_scores, all_hits = all_scores[order], all_hits[order]
-    right = all_hits.cumsum(axis=0)
-    precision = right / np.arange(1, len(right) + 1)[:, None]
-    recall = right / max(total, 1)
+    precision, recall = precision_and_recall(all_hits, total)
     if total:
-        values = np.array([_average(precision[:, i], recall[:, i]) for i in range(len(OVERLAPS))])
+        values = np.array([average_precision(*curve) for curve in zip(precision.T, recall.T)])
     else:
         values = np.full(len(OVERLAPS), np.nan)
     return ClassResult(total, values, recall[:, 0], precision[:, 0], all_scores)
@@ -149,15 +143,6 @@ def _matches(table: np.ndarray) -> np.ndarray:
                 free[candidates.argmax()] = False
                 hits[row, column] = True
     return hits
-
-
-def _average(precision: np.ndarray, recall: np.ndarray) -> float:
-    """Mean precision at 101 recalls, where precision at a recall is the best at that or a higher one."""
-    if not len(precision):
-        return 0.0
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    places = np.searchsorted(recall, _RECALLS, side="left")
-    return float(np.append(envelope, 0.0)[places].mean())
 
 
 def _confusion(

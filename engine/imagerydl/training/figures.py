@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 
 from ..imagery.band_names import red_green_blue
@@ -50,28 +51,47 @@ def draw_curves(rows: Sequence[Row], best: int, name: str, title: str) -> Figure
 
 def draw_confusion(scores: PixelScores, names: Sequence[str]) -> Figure:
     """The confusion matrix: each row is a true class, its cells sum to 100 %."""
-    count = len(names)
-    side = max(4.0, 0.75 * count + 2.2)
+    sums = scores.confusion.sum(axis=1, keepdims=True)
+    shares = np.divide(scores.confusion, sums, out=np.zeros(scores.confusion.shape), where=sums > 0)
+    title = "Confusion matrix, % of each true class"
+    figure, cells = draw_matrix(shares, "{:.0f}", 100 * shares, (names, names), ("true", "predicted"), title)
+    figure.colorbar(cells, ax=cells.axes, shrink=0.75)
+    return figure
+
+
+def draw_matrix(
+    shares: np.ndarray,
+    form: str,
+    values: np.ndarray,
+    names: tuple[Sequence[str], Sequence[str]],
+    labels: tuple[str, str],
+    title: str,
+) -> tuple[Figure, AxesImage]:
+    """Cells shaded by their share of a row, each with its value where there is room.
+
+    Args:
+        shares: ``[rows, columns]``, 0 to 1.
+        form: How a value is written.
+        values: ``[rows, columns]``.
+        names: Of the rows and of the columns.
+        labels: What rows and columns are.
+        title: Over it.
+    """
+    rows, columns = names
+    side = max(4.0, 0.75 * len(rows) + 2.2)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
-    sums = scores.confusion.sum(axis=1, keepdims=True)
-    shares = np.divide(scores.confusion, sums, out=np.zeros((count, count)), where=sums > 0)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    if count <= 30:
-        for row in range(count):
-            for column in range(count):
-                share = shares[row, column]
-                color = "white" if share > 0.55 else INK
-                axes.text(
-                    column, row, f"{100 * share:.0f}", ha="center", va="center", color=color, fontsize=9
-                )
-    axes.set_xticks(range(count), names, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(count), names)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    axes.set_title("Confusion matrix, % of each true class", color=INK)
-    figure.colorbar(image, ax=axes, shrink=0.75)
-    return figure
+    cells = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(*shares.shape) if len(rows) <= 30 else ():
+        color = "white" if shares[row, column] > 0.55 else INK
+        text = form.format(values[row, column])
+        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
+    axes.set_xticks(range(len(columns)), columns, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_ylabel(labels[0])
+    axes.set_xlabel(labels[1])
+    axes.set_title(title, color=INK)
+    return figure, cells
 
 
 def draw_samples(

@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
-from torch import Tensor, nn
+from torch import nn
 
 from ..errors import OutOfMemoryError
 from ..events import Reporter
@@ -25,13 +24,11 @@ from .batches import ChipBatches, ChipSource
 from .cost import NetworkCost
 from .devices import Device
 from .history import EpochHistory, Row
-from .learning_rate import find_learning_rate, plan_sweep
-from .losses import PixelLoss
 from .optimisation import Optimisation
-from .pixel_task import PixelTask
 from .progress import TrainingProgress
 from .resume import WorkFolder
 from .settings import MONITORS, TrainingSettings
+from .starting_point import StartingPoint
 from .stopping import StopWhenSettled
 from .training_task import TrainingTask
 
@@ -51,7 +48,7 @@ class Fit(ABC):
         data: The chips.
         train: Indices of the chips to learn from.
         valid: Indices of the chips to validate with.
-        network: With its starting weights.
+        start: The network, with its starting weights.
         train_input: Makes network input for training.
         valid_input: Makes network input for validation.
         device: Where.
@@ -65,7 +62,7 @@ class Fit(ABC):
     data: ChipSource
     train: np.ndarray
     valid: np.ndarray
-    network: nn.Module
+    start: StartingPoint
     train_input: BatchInput
     valid_input: BatchInput
     device: Device
@@ -74,6 +71,11 @@ class Fit(ABC):
     @abstractmethod
     def task(self, plan: Optimisation) -> TrainingTask:
         """The Lightning task."""
+
+    @property
+    def network(self) -> nn.Module:
+        """What is trained."""
+        return self.start.network
 
     @property
     def costly_part(self) -> nn.Module:
@@ -93,54 +95,6 @@ class Fit(ABC):
     def valid_batches(self, batch_size: int) -> ChipBatches:
         """Validation chips, always in the same order."""
         return ChipBatches(self.data, self.valid, VALIDATION_FACTOR * batch_size)
-
-
-@dataclass
-class PixelFit(Fit):
-    """The training of a pixel classifier.
-
-    Attributes:
-        loss: Loss and Jaccard index.
-    """
-
-    loss: PixelLoss
-
-    def task(self, plan: Optimisation) -> PixelTask:
-        """The Lightning task."""
-        settings = self.settings
-        return PixelTask(
-            self.network,
-            self.loss,
-            self.train_input,
-            self.valid_input,
-            plan,
-            settings.seed,
-        )
-
-    def find_rate(
-        self, cost: NetworkCost, batch_size: int, reporter: Reporter, span: tuple[float, float]
-    ) -> float:
-        """By a short sweep from far too small to too large."""
-        steps, chips = plan_sweep(cost, batch_size, self.device)
-        rate = find_learning_rate(
-            self.network,
-            self.loss,
-            self.sweep_batches(chips),
-            self.train_input,
-            self.device,
-            steps,
-            reporter,
-            span,
-        )
-        reporter.message(f"Learning rate {rate:g}, found by a sweep of {steps} steps.")
-        return rate
-
-    def sweep_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Training batches without end, for the learning-rate finder."""
-        for epoch in count():
-            yield from ChipBatches(
-                self.data, self.train, batch_size, self.settings.seed + 1, lambda e=epoch: e, True
-            )
 
 
 def fit(job: Fit, reporter: Reporter, span: tuple[float, float]) -> list[Row]:

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from ..events import Reporter
+from ..models.architectures.registry import NO_BACKBONE
 from .augmentation import BatchInput
 from .cost import NetworkCost
 from .devices import Device
+from .settings import TrainingSettings
 
 #: Ends of the sweep.
 SMALLEST, LARGEST = 1e-5, 1e-1
@@ -36,6 +38,15 @@ _STEPS, _FEWEST_STEPS = 40, 15
 _OPERATIONS = 6.0e11
 
 _SMOOTHING = 0.8
+
+#: Without a sweep, for an encoder that begins from nothing and for any other.
+_FRESH, _WITH_BACKBONE = 2e-3, 5e-4
+
+
+def rate_without_sweep(settings: TrainingSettings) -> float:
+    """A learning rate that suits the network, for losses a sweep says little about."""
+    plain = settings.backbone_or_default.upper() == NO_BACKBONE
+    return _FRESH if plain and not settings.pretrained_model else _WITH_BACKBONE
 
 
 def plan_sweep(cost: NetworkCost, batch_size: int, device: Device) -> tuple[int, int]:

@@ -11,15 +11,14 @@ from torch import nn
 
 from ..errors import ModelError
 from ..events import Reporter
-from ..imagery.band_names import red_green_blue
 from ..models.architectures.registry import build_network, describe_network
-from ..models.architectures.weights import load_encoder, read_weights
+from ..models.architectures.weights import read_weights
 from ..models.definition import load_definition
 from ..models.normalisation import Normalisation
 from .augmentation import InputRange
 from .batches import ChipSource
 from .settings import TrainingSettings
-from .starting_point import StartingPoint, check_pretrained, stated_statistics
+from .starting_point import StartingPoint, check_pretrained, fill_encoder, stated_statistics
 
 #: Chips looked at where the folder says nothing about its bands.
 _SAMPLE = 200
@@ -58,20 +57,7 @@ def start_network(
     else:
         parameters = {**describe_network(settings.model_type, settings.backbone_or_default, 0.0), **more}
         network = build_network(settings.model_type, parameters, bands, classes)
-        if settings.backbone_weights:
-            positions = red_green_blue(data.collection.band_names)
-            filled = load_encoder(
-                network.encoder, settings.backbone_weights, settings.weight_init_scheme, positions
-            )
-            reporter.message(
-                f"{filled} weights of {parameters['backbone']} come from {settings.backbone_weights.name}."
-            )
-        freeze = settings.freeze and settings.backbone_weights is not None
-        if settings.freeze and not freeze:
-            reporter.warning(
-                "FREEZE is left out: the encoder has random weights. It goes with BACKBONE_WEIGHTS or "
-                "PRETRAINED_MODEL."
-            )
+        freeze = fill_encoder(settings, network, parameters, data.collection, reporter)
         statistics = stated_statistics(data.collection) or _measured(data, train)
         start = StartingPoint(network, parameters, InputRange.of_statistics(statistics), freeze)
     if start.freeze:

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from ..labels.classes import ClassSchema
 from .detection_metrics import DetectionScores, ImageObjects
-from .figures import GRID, INK, TRAIN, VALID, picture
+from .figures import GRID, INK, TRAIN, VALID, draw_matrix, picture
 from .history import Row
 from .object_evaluation import ObjectSample
 
@@ -63,21 +63,10 @@ def draw_precision_recall(scores: DetectionScores, classes: ClassSchema) -> Figu
 def draw_object_confusion(confusion: np.ndarray, names: Sequence[str]) -> Figure:
     """Numbers of objects: rows what is there, columns what is found; the last ones are nothing."""
     rows, columns = [*names, "nothing there"], [*names, "missed"]
-    side = max(4.0, 0.75 * len(rows) + 2.2)
-    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
-    axes = figure.subplots()
     sums = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, sums, out=np.zeros(confusion.shape), where=sums > 0)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.ndindex(*confusion.shape) if len(rows) <= 30 else ():
-        color = "white" if shares[row, column] > 0.55 else INK
-        axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=color, fontsize=9)
-    axes.set_xticks(range(len(columns)), columns, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(rows)), rows)
-    axes.set_xlabel("found")
-    axes.set_ylabel("true")
-    axes.set_title("Objects, truth against found", color=INK)
-    return figure
+    title = "Objects, truth against found"
+    return draw_matrix(shares, "{}", confusion, (rows, columns), ("true", "found"), title)[0]
 
 
 def draw_object_samples(

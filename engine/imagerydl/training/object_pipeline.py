@@ -9,9 +9,6 @@ import numpy as np
 from torch import nn
 
 from ..events import Reporter
-from ..models.architectures.backbones import forbid_downloads
-from ..models.architectures.registry import NO_BACKBONE
-from ..outputs import explained, staged
 from .anchors import fit_levels
 from .augmentation_settings import default_object_augmentation
 from .batches import ChipBatches
@@ -19,11 +16,9 @@ from .chips import collect_chips
 from .cost import NetworkCost
 from .dataset import split
 from .detection_metrics import ImageObjects
-from .devices import choose_device
 from .evaluation import random_samples
 from .fitting import Fit
-from .history import Row
-from .memory import available_memory, keep_freed_memory
+from .learning_rate import rate_without_sweep
 from .network_start import start_network
 from .object_augmentation import ObjectInput
 from .object_data import ObjectData, load_objects, repeated
@@ -33,21 +28,19 @@ from .object_task import ObjectTask
 from .optimisation import Optimisation
 from .resume import WorkFolder
 from .running import (
-    CHIP_MEMORY,
     READING,
     REPORT,
-    best_epoch,
+    begin,
+    chip_memory,
     choose_augmentation,
-    load_best,
     plain_from,
+    publish,
+    say_what,
     train_or_resume,
 )
+from .saving import Trained
 from .settings import TrainingSettings
-from .starting_point import StartingPoint
 from .tasks import formats_of
-
-#: Learning rates, where none is given: a sweep says little about losses that start with "nothing here".
-_RATE, _RATE_WITH_BACKBONE = 2e-3, 5e-4
 
 #: Chips on the sheets of the report.
 _SAMPLES, _WORST = 8, 4
@@ -68,14 +61,8 @@ class ObjectFit(Fit):
 
     def task(self, plan: Optimisation) -> ObjectTask:
         """The Lightning task."""
-        return ObjectTask(
-            self.network,
-            len(self.data.classes),
-            self.train_input,
-            self.valid_input,
-            plan,
-            self.settings.seed,
-        )
+        classes, seed = len(self.data.classes), self.settings.seed
+        return ObjectTask(self.network, classes, self.train_input, self.valid_input, plan, seed)
 
     def train_batches(self, batch_size: int, epoch: Any) -> ChipBatches:
         """Training chips; with ``class_balancing`` those of rare classes several times."""
@@ -87,59 +74,39 @@ class ObjectFit(Fit):
     def find_rate(
         self, cost: NetworkCost, batch_size: int, reporter: Reporter, span: tuple[float, float]
     ) -> float:
-        """One that suits the network."""
-        plain = self.settings.backbone_or_default.upper() == NO_BACKBONE
-        return _RATE if plain and not self.settings.pretrained_model else _RATE_WITH_BACKBONE
+        """One that suits the network: a sweep says little about losses that start with "nothing here"."""
+        return rate_without_sweep(self.settings)
 
 
 def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
     """Train a detector; see :func:`.tasks.train`."""
-    forbid_downloads()
     # Boxes need more digits than 16-bit numbers have: those of bfloat16 are whole pixels from 128 on.
-    device = replace(choose_device(settings.device), precision="32-true")
-    reporter.message(f"Training on {device.description}.")
-    if device.is_cpu:
-        keep_freed_memory()
+    device = replace(begin(settings, reporter), precision="32-true")
     collection = collect_chips(settings.folders, formats_of(settings.model_type))
     augmentation, validation = choose_augmentation(
         settings, collection, reporter, default_object_augmentation
     )
-    data = load_objects(
-        collection,
-        settings.loss.ignore_classes,
-        settings.model_type == "MASKRCNN",
-        int(available_memory() * CHIP_MEMORY),
-        reporter,
-        READING,
-    )
+    with_masks = settings.model_type == "MASKRCNN"
+    ignored = settings.loss.ignore_classes
+    data = load_objects(collection, ignored, with_masks, chip_memory(), reporter, READING)
     chips, kept = split(len(data), settings.validation_fraction, settings.seed)
     start = start_network(settings, data, chips, _fitted(settings, data, chips), reporter)
-    _say_what(data, chips, kept, start, reporter)
-    start.network.to(device.torch)
     job = ObjectFit(
         settings=settings,
         data=data,
         train=chips,
         valid=kept,
-        network=start.network,
+        start=start,
         train_input=ObjectInput(start.input_range, augmentation, settings.seed, plain_from(settings)),
         valid_input=ObjectInput(start.input_range, validation, settings.seed),
         device=device,
         work=WorkFolder(settings.out_folder),
     )
-    with explained(settings.out_folder):
-        rows = train_or_resume(job, reporter)
-    model = _best_model(job, start, rows, reporter)
-    with staged(settings.out_folder, settings.overwrite) as folder:
-        write_detector(model, folder, reporter)
-    job.work.clear()
-    reporter.progress("Writing the model", 1, 1, span=REPORT)
-    folder, name, scores = settings.out_folder, settings.name, model.evaluation.scores
+    _say_what(job, reporter)
+    model = _measured(job, train_or_resume(job, reporter), reporter)
     return {
-        "OUT_FOLDER": str(folder),
-        "OUT_MODEL_DEFINITION": str(folder / f"{name}.emd"),
-        "OUT_MODEL_PACKAGE": str(folder / f"{name}.dlpk"),
-        "AVERAGE_PRECISION": scores.map50,
+        **publish(model, write_detector, job.work, reporter),
+        "AVERAGE_PRECISION": model.evaluation.scores.map50,
     }
 
 
@@ -153,44 +120,29 @@ def _fitted(settings: TrainingSettings, data: ObjectData, chips: np.ndarray) -> 
     )
 
 
-def _say_what(
-    data: ObjectData, train: np.ndarray, valid: np.ndarray, start: StartingPoint, reporter: Reporter
-) -> None:
-    parameters = sum(parameter.numel() for parameter in start.network.parameters())
-    counts = data.counts
-    named = ", ".join(f"{entry.name} ({counts[entry.value]})" for entry in data.classes)
-    reporter.message(
-        f"{len(train)} chips to train on, {len(valid)} to validate with; objects: {named}. The network has "
-        f"{parameters:,} parameters."
-    )
-    if int(start.parameters["shrink"]) > 1:
-        reporter.message(
-            "The objects are large: the network looks at the imagery "
-            f"{start.parameters['shrink']} times smaller."
-        )
+def _say_what(job: ObjectFit, reporter: Reporter) -> None:
+    counts = job.data.counts
+    named = ", ".join(f"{entry.name} ({counts[entry.value]})" for entry in job.data.classes)
+    say_what(job, f"objects: {named}.", reporter)
+    shrink = int(job.start.parameters["shrink"])
+    if shrink > 1:
+        reporter.message(f"The objects are large: the network looks at the imagery {shrink} times smaller.")
 
 
-def _best_model(job: ObjectFit, start: StartingPoint, rows: list[Row], reporter: Reporter) -> TrainedDetector:
-    load_best(job)
-    batch_size = int(job.work.state["batch_size"])
+def _measured(job: ObjectFit, trained: Trained, reporter: Reporter) -> TrainedDetector:
+    """The network on the validation chips; the threshold that suits it becomes its own."""
+    batches = job.valid_batches(trained.batch_size)
     evaluation = evaluate_objects(
-        job.network, job.data, job.valid_batches(batch_size), job.valid_input, job.device, reporter, REPORT
+        job.network, job.data, batches, job.valid_input, job.device, reporter, REPORT
     )
     places = np.arange(len(job.valid))
     together = list(zip(evaluation.truths, evaluation.found))
     missed = np.array([_mistakes(*both, evaluation.threshold) for both in together])
     worst = np.argsort(-missed, kind="stable")[:_WORST].tolist() if len(places) > _SAMPLES else []
     picked = random_samples(places, _SAMPLES, job.settings.seed)
-    start.parameters["threshold"] = evaluation.threshold
+    job.start.parameters["threshold"] = evaluation.threshold
     return TrainedDetector(
-        settings=job.settings,
-        data=job.data,
-        start=start,
-        rows=rows,
-        best=best_epoch(job, rows),
-        learning_rate=float(job.work.state["learning_rate"]),
-        batch_size=batch_size,
-        chips=(len(job.train), len(job.valid)),
+        **vars(trained),
         evaluation=evaluation,
         samples=object_samples(evaluation, job.data, job.valid, picked),
         worst=object_samples(evaluation, job.data, job.valid, worst),

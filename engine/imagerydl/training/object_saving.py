@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ..events import Reporter
 from ..models.architectures.registry import traits
-from ..models.definition import write_definition
-from ..models.package import write_package
+from ..web_page import cards, fact_table, number
 from .detector_onnx import write_detector_onnx
-from .history import write_log
 from .object_data import ObjectData
 from .object_evaluation import ObjectEvaluation, ObjectSample
 from .object_figures import draw_measures, draw_object_confusion, draw_object_samples, draw_precision_recall
-from .report import cards, class_table, epoch_table, fact_rows, number, page, save_figures
-from .saving import CHARACTERISTICS, LOG_FILE, REPORT_FILE, Trained, common_definition, write_weights
+from .report import class_table, epoch_table, metrics_page, save_figures
+from .saving import Said, Trained, per_class_metrics, rounded, write_folder
 
 #: Chips on which the ONNX form is compared with the original.
 _COMPARED = 3
@@ -52,46 +47,38 @@ class TrainedDetector(Trained):
 
 
 def write_detector(model: TrainedDetector, folder: Path, reporter: Reporter) -> None:
-    """Write everything into ``folder``; files carry the name of the model."""
-    folder.mkdir()
-    name = model.settings.name
-    weights, definition = folder / f"{name}.safetensors", folder / f"{name}.emd"
-    write_weights(model.start.network, weights)
-    onnx = write_detector_onnx(model.start.network, model.normalised, folder / f"{name}.onnx", reporter)
-    write_definition(_definition(model, weights, onnx), definition)
-    write_log(model.rows, folder / LOG_FILE)
-    pictures = save_figures(_figures(model), folder / CHARACTERISTICS)
-    (folder / REPORT_FILE).write_text(page(name, _body(model, pictures)), encoding="utf-8")
-    members = [definition, weights, *([onnx] if onnx else []), folder / REPORT_FILE, folder / CHARACTERISTICS]
-    write_package(members, folder / f"{name}.dlpk")
-
-
-def _definition(model: TrainedDetector, weights: Path, onnx: Optional[Path]) -> dict[str, Any]:
-    scores, names = model.evaluation.scores, model.data.class_names
-    kind = "InstanceDetection" if traits(model.settings.model_type).gives_masks else "ObjectDetection"
-    precisions = {name: _rounded(value) for name, value in zip(names, scores.ap50)}
-    measures = {
-        name: dict(zip(("precision", "recall", "f1"), map(_rounded, result.at(model.evaluation.threshold))))
-        for name, result in zip(names, scores.classes)
-    }
-    return {
-        **common_definition(model, kind, weights, onnx, _description(model)),
-        "Threshold": model.evaluation.threshold,
-        "average_precision_score": precisions,
-        "mean_average_precision": {
-            "iou_0.5": _rounded(scores.map50),
-            "iou_0.5_to_0.95": _rounded(scores.map),
-        },
-        "per_class_metrics": json.dumps(measures),  # a JSON text inside the JSON, as arcgis.learn writes it
-    }
-
-
-def _description(model: TrainedDetector) -> str:
-    train, valid = model.chips
-    return (
-        f"{model.settings.model_type}, backbone {model.start.parameters['backbone']}, trained on {train} "
-        f"chips and validated on {valid}. Classes: {', '.join(model.data.class_names)}."
+    """Write everything into ``folder``."""
+    network = model.start.network
+    write_folder(
+        model,
+        folder,
+        _said(model),
+        lambda path: write_detector_onnx(network, model.normalised, path, reporter),
+        lambda page, figures: _write_report(model, page, figures),
     )
+
+
+def _said(model: TrainedDetector) -> Said:
+    scores, names, threshold = model.evaluation.scores, model.data.class_names, model.evaluation.threshold
+    columns = zip(*(result.at(threshold) for result in scores.classes))
+    return Said(
+        "InstanceDetection" if traits(model.settings.model_type).gives_masks else "ObjectDetection",
+        model.describe(),
+        {
+            "Threshold": threshold,
+            "average_precision_score": {name: rounded(value) for name, value in zip(names, scores.ap50)},
+            "mean_average_precision": {
+                "iou_0.5": rounded(scores.map50),
+                "iou_0.5_to_0.95": rounded(scores.map),
+            },
+            "per_class_metrics": per_class_metrics(names, dict(zip(("precision", "recall", "f1"), columns))),
+        },
+    )
+
+
+def _write_report(model: TrainedDetector, path: Path, figures: Path) -> None:
+    pictures = save_figures(_figures(model), figures)
+    path.write_text(metrics_page(model.settings.name, _body(model, pictures)), encoding="utf-8")
 
 
 def _figures(model: TrainedDetector) -> dict[str, Figure]:
@@ -121,13 +108,8 @@ def _figures(model: TrainedDetector) -> dict[str, Figure]:
 
 def _body(model: TrainedDetector, pictures: Mapping[str, str]) -> str:
     evaluation, scores = model.evaluation, model.evaluation.scores
-    train, valid = model.chips
-    bands, height, width = model.data.shape
     facts = {
-        "Model": f"{model.settings.model_type}, backbone {model.start.parameters['backbone']}",
-        "Chips": f"{train} for training, {valid} for validation, {width} x {height} pixels, {bands} bands",
-        "Training": f"{len(model.rows)} epochs, best epoch {model.best}, batch {model.batch_size}, learning "
-        f"rate {model.learning_rate:.2g}, augmentation {model.settings.augmentation}",
+        **model.facts,
         "Threshold": f"{evaluation.threshold:g}: the score with the best F1 on the validation chips",
         "Skipped": f"{len(model.data.problems)} chips and objects",
     }
@@ -144,19 +126,15 @@ def _body(model: TrainedDetector, pictures: Mapping[str, str]) -> str:
     curves = "".join(f"<div>{pictures[name]}</div>" for name in pictures if name.endswith("_graph"))
     sheets = "".join(f"<p>{pictures[n]}</p>" for n in ("show_results", "worst_results") if n in pictures)
     numbers = {
-        "mean AP at 0.5": scores.map50,
-        "mean AP, 0.5 to 0.95": scores.map,
-        "validation loss": evaluation.loss,
+        "mean AP at 0.5": number(scores.map50),
+        "mean AP, 0.5 to 0.95": number(scores.map),
+        "validation loss": number(evaluation.loss),
     }
     return f"""{cards(numbers)}
-<table>{fact_rows(facts)}</table>
+{fact_table(facts)}
 <h2>Training</h2><div class="figures">{curves}</div>
 <h2>Classes</h2>{class_table(model.classes, columns, rows)}
 <h2>Precision and recall</h2>{pictures["precision_recall"]}
 <h2>Confusion</h2>{pictures["confusion_matrix"]}
 <h2>Sample predictions</h2>{sheets}
 <h2>Epochs</h2><details><summary>{len(model.rows)} epochs</summary>{epoch_table(model.rows)}</details>"""
-
-
-def _rounded(value: float) -> Any:
-    return None if math.isnan(value) else round(float(value), 4)

@@ -2,38 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
+from torch import Tensor
+
 from ..events import Reporter
-from ..models.architectures.backbones import forbid_downloads
 from ..models.architectures.registry import traits
-from ..outputs import explained, staged
 from .augmentation import BatchInput
+from .batches import ChipBatches
 from .chips import collect_chips
+from .cost import NetworkCost
 from .dataset import TrainingData, load_chips, split
-from .devices import choose_device
 from .evaluation import evaluate, random_samples, take_samples, worst_samples
-from .fitting import PixelFit
-from .history import Row
+from .fitting import Fit
+from .learning_rate import find_learning_rate, plan_sweep
 from .losses import PixelLoss, balancing_weights
-from .memory import available_memory, keep_freed_memory
+from .optimisation import Optimisation
+from .pixel_saving import TrainedModel, write_model
+from .pixel_task import PixelTask
 from .resume import WorkFolder
 from .running import (
-    CHIP_MEMORY,
     READING,
     REPORT,
-    best_epoch,
+    begin,
+    chip_memory,
     choose_augmentation,
-    load_best,
     plain_from,
+    publish,
+    say_what,
     train_or_resume,
 )
-from .saving import TrainedModel, write_model
+from .saving import Trained
 from .settings import TrainingSettings
-from .starting_point import StartingPoint, prepare_network
+from .starting_point import prepare_network
 
 #: Chips on the sheets of the report: ten as in the article, four of the least successful.
 _SAMPLES, _WORST = 10, 4
+
+
+@dataclass
+class PixelFit(Fit):
+    """The training of a pixel classifier.
+
+    Attributes:
+        loss: Loss and Jaccard index.
+    """
+
+    loss: PixelLoss
+
+    def task(self, plan: Optimisation) -> PixelTask:
+        """The Lightning task."""
+        seed = self.settings.seed
+        return PixelTask(self.network, self.loss, self.train_input, self.valid_input, plan, seed)
+
+    def find_rate(
+        self, cost: NetworkCost, batch_size: int, reporter: Reporter, span: tuple[float, float]
+    ) -> float:
+        """By a short sweep from far too small to too large."""
+        steps, chips = plan_sweep(cost, batch_size, self.device)
+        batches = self._sweep_batches(chips)
+        rate = find_learning_rate(
+            self.network, self.loss, batches, self.train_input, self.device, steps, reporter, span
+        )
+        reporter.message(f"Learning rate {rate:g}, found by a sweep of {steps} steps.")
+        return rate
+
+    def _sweep_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Training batches without end, for the learning-rate finder."""
+        for epoch in count():
+            yield from ChipBatches(
+                self.data, self.train, batch_size, self.settings.seed + 1, lambda e=epoch: e, True
+            )
 
 
 def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
@@ -45,40 +87,32 @@ def train(settings: TrainingSettings, reporter: Reporter) -> dict[str, Any]:
     Returns:
         The tool's results by key.
     """
-    forbid_downloads()
-    device = choose_device(settings.device)
-    reporter.message(f"Training on {device.description}.")
-    if device.is_cpu:
-        keep_freed_memory()
+    device = begin(settings, reporter)
     collection = collect_chips(settings.folders, two_dates=traits(settings.model_type).takes_two_dates)
     augmentation, validation = choose_augmentation(settings, collection, reporter)
-    budget = int(available_memory() * CHIP_MEMORY)
-    data = load_chips(collection, settings.loss.ignore_classes, budget, reporter, READING)
+    data = load_chips(collection, settings.loss.ignore_classes, chip_memory(), reporter, READING)
     chips, kept = split(len(data), settings.validation_fraction, settings.seed)
     start = prepare_network(settings, data, chips, reporter)
-    _say_what(data, len(chips), len(kept), start, reporter)
-
-    start.network.to(device.torch)
     job = PixelFit(
         settings=settings,
         data=data,
         train=chips,
         valid=kept,
-        network=start.network,
-        loss=_loss(settings, data).to(device.torch),
+        start=start,
         train_input=BatchInput(start.input_range, augmentation, settings.seed, plain_from(settings)),
         valid_input=BatchInput(start.input_range, validation, settings.seed),
         device=device,
         work=WorkFolder(settings.out_folder),
+        loss=_loss(settings, data).to(device.torch),
     )
-    with explained(settings.out_folder):
-        rows = train_or_resume(job, reporter)
-    model = _best_model(job, start, rows, reporter)
-    with staged(settings.out_folder, settings.overwrite) as folder:
-        write_model(model, folder, reporter)
-    job.work.clear()
-    reporter.progress("Writing the model", 1, 1, span=REPORT)
-    return _results(model)
+    _say_what(job, reporter)
+    model = _measured(job, train_or_resume(job, reporter), reporter)
+    return {
+        **publish(model, write_model, job.work, reporter),
+        "ACCURACY": model.evaluation.scores.accuracy,
+        "JACCARD": model.evaluation.jaccard,
+        "MEAN_IOU": model.evaluation.scores.mean_iou,
+    }
 
 
 def _loss(settings: TrainingSettings, data: TrainingData) -> PixelLoss:
@@ -88,52 +122,24 @@ def _loss(settings: TrainingSettings, data: TrainingData) -> PixelLoss:
     return PixelLoss(settings.loss, weights)
 
 
-def _say_what(data: TrainingData, train: int, valid: int, start: StartingPoint, reporter: Reporter) -> None:
-    parameters = sum(parameter.numel() for parameter in start.network.parameters())
-    reporter.message(
-        f"{train} chips to train on, {valid} to validate with; {len(data.channels)} classes: "
-        f"{', '.join(data.channels.names)}. The network has {parameters:,} parameters."
-    )
-    missing = [entry.name for entry in data.channels.classes if not data.pixel_counts.get(entry.value)]
+def _say_what(job: PixelFit, reporter: Reporter) -> None:
+    channels = job.data.channels
+    say_what(job, f"{len(channels)} classes: {', '.join(channels.names)}.", reporter)
+    missing = [entry.name for entry in channels.classes if not job.data.pixel_counts.get(entry.value)]
     if missing:
         reporter.warning(f"No label shows {', '.join(missing)}: the model cannot learn it.")
 
 
-def _best_model(job: PixelFit, start: StartingPoint, rows: list[Row], reporter: Reporter) -> TrainedModel:
-    """The weights of the epoch with the best validation accuracy, measured once more."""
-    load_best(job)
-    batch_size = int(job.work.state["batch_size"])
-    evaluation = evaluate(
-        job.network, job.loss, job.valid_batches(batch_size), job.valid_input, job.device, reporter, REPORT
-    )
+def _measured(job: PixelFit, trained: Trained, reporter: Reporter) -> TrainedModel:
+    """The network on the validation chips."""
+    network, data, given, device = job.network, job.data, job.valid_input, job.device
+    batches = job.valid_batches(trained.batch_size)
+    evaluation = evaluate(network, job.loss, batches, given, device, reporter, REPORT)
     picked = random_samples(job.valid, _SAMPLES, job.settings.seed)
     worst = worst_samples(job.valid, evaluation.accuracies, _WORST) if len(job.valid) > _SAMPLES else []
-    samples, worst_ones = (
-        take_samples(job.network, job.data, chosen, job.valid_input, job.device) for chosen in (picked, worst)
-    )
     return TrainedModel(
-        settings=job.settings,
-        data=job.data,
-        start=start,
+        **vars(trained),
         evaluation=evaluation,
-        rows=rows,
-        best=best_epoch(job, rows),
-        learning_rate=float(job.work.state["learning_rate"]),
-        batch_size=batch_size,
-        chips=(len(job.train), len(job.valid)),
-        samples=samples,
-        worst=worst_ones,
+        samples=take_samples(network, data, picked, given, device),
+        worst=take_samples(network, data, worst, given, device),
     )
-
-
-def _results(model: TrainedModel) -> dict[str, Any]:
-    folder, name = model.settings.out_folder, model.settings.name
-    scores = model.evaluation.scores
-    return {
-        "OUT_FOLDER": str(folder),
-        "OUT_MODEL_DEFINITION": str(folder / f"{name}.emd"),
-        "OUT_MODEL_PACKAGE": str(folder / f"{name}.dlpk"),
-        "ACCURACY": scores.accuracy,
-        "JACCARD": model.evaluation.jaccard,
-        "MEAN_IOU": scores.mean_iou,
-    }

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,24 +13,10 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from ..labels.classes import ClassSchema
+from ..web_page import cards, fact_table, image, number, page, png
 from .evaluation import Evaluation, Sample
 from .figures import draw_confusion, draw_curves, draw_samples
 from .history import Row
-
-_DPI = 110
-
-_STYLE = """
-body{font:15px/1.5 system-ui,"Segoe UI",sans-serif;color:#222;max-width:1080px;margin:2rem auto}
-body{padding:0 1rem}
-h1{font-size:1.6rem;margin-bottom:.3rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #ddd}
-table{border-collapse:collapse;margin:.8rem 0}th,td{padding:.28rem .8rem;border-bottom:1px solid #e6e6e6}
-th{text-align:left;font-weight:600;background:#f6f7f9}td.n{text-align:right;font-variant-numeric:tabular-nums}
-.cards,.figures{display:flex;gap:1rem;flex-wrap:wrap}.cards{margin:1rem 0}
-.card{background:#f3f6fa;border-radius:8px;padding:.7rem 1.2rem;min-width:8rem}
-.card b{display:block;font-size:1.5rem}
-img{max-width:100%;height:auto}.swatch{display:inline-block;width:.9em;height:.9em;border:1px solid #888;
-border-radius:2px;margin-right:.5em;vertical-align:-.08em}summary{cursor:pointer}
-"""
 
 
 @dataclass(frozen=True)
@@ -80,7 +63,7 @@ class Layer:
 def write_report(report: Report, path: Path, figures_folder: Path) -> None:
     """Write the page, and its figures as PNG files into ``figures_folder``."""
     pictures = save_figures(_figures(report), figures_folder)
-    path.write_text(_page(report, pictures), encoding="utf-8")
+    path.write_text(metrics_page(report.title, _body(report, pictures)), encoding="utf-8")
 
 
 def list_layers(network: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
@@ -122,32 +105,24 @@ def _figures(report: Report) -> dict[str, Figure]:
     return figures
 
 
-def _page(report: Report, pictures: Mapping[str, str]) -> str:
+def _body(report: Report, pictures: Mapping[str, str]) -> str:
     curves = "".join(f"<div>{pictures[name]}</div>" for name in pictures if name.endswith("_graph"))
     sheets = "".join(
         f"<p>{pictures[name]}</p>" for name in ("show_results", "worst_results") if name in pictures
     )
-    facts = fact_rows(report.facts)
-    body = f"""{_cards(report)}
-<table>{facts}</table>
+    return f"""{_cards(report)}
+{fact_table(report.facts)}
 <h2>Training</h2><div class="figures">{curves}</div>
 <h2>Classes</h2>{_class_table(report)}
 <h2>Confusion</h2>{pictures["confusion_matrix"]}
 <h2>Sample predictions</h2>{sheets}
 <h2>Epochs</h2><details><summary>{len(report.rows)} epochs</summary>{epoch_table(report.rows)}</details>
 <h2>Network</h2>{_layer_table(report)}"""
-    return page(report.title, body)
 
 
-def page(title: str, body: str) -> str:
-    """A page with the style of all reports, around ``body``."""
-    safe = html.escape(title)
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{safe}: model metrics</title>
-<style>{_STYLE}</style></head><body><h1>{safe}</h1>
-{body}
-</body></html>
-"""
+def metrics_page(title: str, body: str) -> str:
+    """The page of a model called ``title``."""
+    return page(f"{title}: model metrics", title, body)
 
 
 def save_figures(figures: Mapping[str, Figure], folder: Path) -> dict[str, str]:
@@ -155,19 +130,10 @@ def save_figures(figures: Mapping[str, Figure], folder: Path) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {}
     for name, figure in figures.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=_DPI, facecolor="white")
-        (folder / f"{name}.png").write_bytes(buffer.getvalue())
-        data = base64.b64encode(buffer.getvalue()).decode("ascii")
-        pictures[name] = f'<img alt="{name}" src="data:image/png;base64,{data}">'
+        content = png(figure)
+        (folder / f"{name}.png").write_bytes(content)
+        pictures[name] = image(name, content)
     return pictures
-
-
-def fact_rows(facts: Mapping[str, str]) -> str:
-    """Rows of a table of short facts."""
-    return "".join(
-        f"<tr><th>{html.escape(label)}</th><td>{html.escape(text)}</td></tr>" for label, text in facts.items()
-    )
 
 
 def _cards(report: Report) -> str:
@@ -178,15 +144,7 @@ def _cards(report: Report) -> str:
         "mean IoU": evaluation.scores.mean_iou,
         "validation loss": evaluation.loss,
     }
-    return cards(numbers)
-
-
-def cards(numbers: Mapping[str, float]) -> str:
-    """The numbers that matter most, large."""
-    cells = "".join(
-        f'<div class="card"><b>{number(value)}</b>{name}</div>' for name, value in numbers.items()
-    )
-    return f'<div class="cards">{cells}</div>'
+    return cards({name: number(value) for name, value in numbers.items()})
 
 
 def class_table(classes: ClassSchema, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -239,8 +197,3 @@ def _layer_table(report: Report) -> str:
 
 def _cell(text: str) -> str:
     return f'<td class="n">{text}</td>'
-
-
-def number(value: float) -> str:
-    """Four digits; a dash where there is no number."""
-    return "–" if math.isnan(value) else f"{value:.4f}"

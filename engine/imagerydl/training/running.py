@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Optional
+from pathlib import Path
+from typing import Any, Optional, TypeVar
 
 import torch
 
 from ..errors import TrainingError
 from ..events import Reporter
+from ..models.architectures.backbones import forbid_downloads
+from ..outputs import explained, staged
 from .augmentation_settings import (
     TRANSFORMS_FILE,
     AugmentationSettings,
@@ -17,13 +20,16 @@ from .augmentation_settings import (
 )
 from .chips import ChipCollection
 from .cost import choose_batch_size, measure_cost
+from .devices import Device, choose_device
 from .fitting import Fit, fit
 from .history import Row
-from .resume import fingerprint
+from .memory import available_memory, keep_freed_memory
+from .resume import WorkFolder, fingerprint
+from .saving import Trained
 from .settings import TrainingSettings
 
 #: Share of the free memory that chips may fill.
-CHIP_MEMORY = 0.4
+_CHIP_MEMORY = 0.4
 
 #: Parts of the run, as shares of the progress bar.
 READING, SWEEP, TRAINING, REPORT = (0.0, 0.03), (0.03, 0.06), (0.06, 0.97), (0.97, 1.0)
@@ -31,6 +37,24 @@ READING, SWEEP, TRAINING, REPORT = (0.0, 0.03), (0.03, 0.06), (0.06, 0.97), (0.9
 #: Share of the epochs, the last ones, in which chips come as they are by default: the network settles
 #: on what imagery really looks like.
 PLAIN_SHARE = 0.15
+
+
+Model = TypeVar("Model", bound=Trained)
+
+
+def begin(settings: TrainingSettings, reporter: Reporter) -> Device:
+    """The device to train on, ready for it."""
+    forbid_downloads()
+    device = choose_device(settings.device)
+    reporter.message(f"Training on {device.description}.")
+    if device.is_cpu:
+        keep_freed_memory()
+    return device
+
+
+def chip_memory() -> int:
+    """Bytes that chips may fill."""
+    return int(available_memory() * _CHIP_MEMORY)
 
 
 def choose_augmentation(
@@ -71,8 +95,45 @@ def plain_from(settings: TrainingSettings) -> Optional[int]:
     return settings.max_epochs - plain if plain else None
 
 
-def train_or_resume(job: Fit, reporter: Reporter) -> list[Row]:
-    """Train, or go on where an interrupted run of the same training stopped; the record of the epochs."""
+def say_what(job: Fit, shown: str, reporter: Reporter) -> None:
+    """Tell what is trained.
+
+    Args:
+        job: What to train.
+        shown: What the chips show, as an end of a sentence.
+        reporter: Hears it.
+    """
+    parameters = sum(parameter.numel() for parameter in job.network.parameters())
+    reporter.message(
+        f"{len(job.train)} chips to train on, {len(job.valid)} to validate with; {shown} The network has "
+        f"{parameters:,} parameters."
+    )
+
+
+def train_or_resume(job: Fit, reporter: Reporter) -> Trained:
+    """Train, or go on where an interrupted run of the same training stopped.
+
+    Returns:
+        What came out; the network has the weights of its best epoch.
+    """
+    job.network.to(job.device.torch)
+    with explained(job.settings.out_folder):
+        rows = _rows(job, reporter)
+    _load_best(job)
+    return Trained(
+        settings=job.settings,
+        data=job.data,
+        start=job.start,
+        rows=rows,
+        best=int(max(rows, key=lambda row: row[job.best_measure])["epoch"]),
+        learning_rate=float(job.work.state["learning_rate"]),
+        batch_size=int(job.work.state["batch_size"]),
+        chips=(len(job.train), len(job.valid)),
+    )
+
+
+def _rows(job: Fit, reporter: Reporter) -> list[Row]:
+    """The record of the epochs."""
     work = job.work
     if work.open(fingerprint(job.settings, job.data.pairs)):
         reporter.message(
@@ -107,7 +168,7 @@ def _choose_rates(job: Fit, reporter: Reporter) -> None:
     job.work.save(batch_size=batch_size, learning_rate=rate)
 
 
-def load_best(job: Fit) -> None:
+def _load_best(job: Fit) -> None:
     """Give the network the weights of its best epoch."""
     best = job.work.best_checkpoint
     state = torch.load(best, map_location=job.device.torch, weights_only=True)["state_dict"]
@@ -117,6 +178,27 @@ def load_best(job: Fit) -> None:
     )
 
 
-def best_epoch(job: Fit, rows: list[Row]) -> int:
-    """The epoch whose weights are kept."""
-    return int(max(rows, key=lambda row: row[job.best_measure])["epoch"])
+def publish(
+    model: Model, write: Callable[[Model, Path, Reporter], None], work: WorkFolder, reporter: Reporter
+) -> dict[str, Any]:
+    """Write the model folder, which appears when it is complete; nothing is left to go on from.
+
+    Args:
+        model: What was trained.
+        write: Writes it into a folder that it makes.
+        work: Where the checkpoints are.
+        reporter: Hears of progress.
+
+    Returns:
+        What was written, by the keys of the tool's results.
+    """
+    folder, name = model.settings.out_folder, model.settings.name
+    with staged(folder, model.settings.overwrite) as staging:
+        write(model, staging, reporter)
+    work.clear()
+    reporter.progress("Writing the model", 1, 1, span=REPORT)
+    return {
+        "OUT_FOLDER": str(folder),
+        "OUT_MODEL_DEFINITION": str(folder / f"{name}.emd"),
+        "OUT_MODEL_PACKAGE": str(folder / f"{name}.dlpk"),
+    }

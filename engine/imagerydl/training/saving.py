@@ -1,9 +1,10 @@
-"""Writes the model folder: definition, weights, ONNX, package, log, report and figures."""
+"""Writes a model folder: definition, weights, ONNX, package, log, report and figures."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Protocol
@@ -17,11 +18,8 @@ from ..labels.classes import ClassSchema
 from ..models.definition import OWN_CONFIGURATION, write_definition
 from ..models.package import write_package
 from .chips import ChipCollection
-from .dataset import TrainingData
-from .evaluation import Evaluation, Sample
 from .history import Row, write_log
 from .onnx_export import TOLERANCE, export_onnx, onnx_difference
-from .report import Report, write_report
 from .settings import TrainingSettings
 from .starting_point import StartingPoint
 
@@ -78,37 +76,76 @@ class Trained:
         largest = self.settings.chip_size or max(height, width)
         return min(height, largest), min(width, largest)
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """Short facts for the report, by their label."""
+        train, valid = self.chips
+        bands, height, width = self.data.shape
+        return {
+            "Model": self._network,
+            "Chips": f"{train} for training, {valid} for validation, {width} x {height} pixels, "
+            f"{bands} bands",
+            "Training": f"{len(self.rows)} epochs, best epoch {self.best}, batch {self.batch_size}, learning "
+            f"rate {self.learning_rate:.2g}, augmentation {self.settings.augmentation}",
+        }
+
+    def describe(self, more: str = "") -> str:
+        """A sentence or two.
+
+        Args:
+            more: What else there is to say of the network, with what parts it from its name.
+        """
+        train, valid = self.chips
+        names = ", ".join(entry.name for entry in self.classes)
+        return f"{self._network}{more}, trained on {train} chips and validated on {valid}. Classes: {names}."
+
+    @property
+    def _network(self) -> str:
+        return f"{self.settings.model_type}, backbone {self.start.parameters['backbone']}"
+
 
 @dataclass(frozen=True)
-class TrainedModel(Trained):
-    """A trained pixel classifier.
+class Said:
+    """What a definition says of one kind of network.
 
     Attributes:
-        evaluation: On the validation chips.
-        samples: Chips to show.
-        worst: The least successful chips.
+        model_type: Esri's word for what it does.
+        description: A sentence.
+        measures: Further keys.
     """
 
-    data: TrainingData
-    evaluation: Evaluation
-    samples: list[Sample]
-    worst: list[Sample]
+    model_type: str
+    description: str
+    measures: Mapping[str, Any]
 
 
-def write_model(model: TrainedModel, folder: Path, reporter: Reporter) -> None:
-    """Write everything into ``folder``; files carry the name of the model."""
+def write_folder(
+    model: Trained,
+    folder: Path,
+    said: Said,
+    write_onnx: Callable[[Path], Optional[Path]],
+    write_report: Callable[[Path, Path], None],
+) -> None:
+    """Write a model folder; files carry the name of the model.
+
+    Args:
+        model: The trained network.
+        folder: To make.
+        said: What its definition says.
+        write_onnx: Writes the ONNX form; None where there is none.
+        write_report: Writes the page, and a folder of figures.
+    """
     folder.mkdir()
-    name, bands = model.settings.name, model.data.collection.band_count
-    weights = folder / f"{name}.safetensors"
-    write_weights(model.start.network, weights)
-    onnx = write_onnx(model.start.network, bands, model.size, folder / f"{name}.onnx", reporter)
-    definition = folder / f"{name}.emd"
-    write_definition(_definition(model, weights, onnx), definition)
+    weights, definition, onnx, package = (
+        folder / f"{model.settings.name}{suffix}" for suffix in (".safetensors", ".emd", ".onnx", ".dlpk")
+    )
+    _write_weights(model.start.network, weights)
+    exported = write_onnx(onnx)
+    write_definition({**_common(model, said, weights, exported), **said.measures}, definition)
     write_log(model.rows, folder / LOG_FILE)
-    figures = folder / CHARACTERISTICS
-    write_report(_report(model), folder / REPORT_FILE, figures)
-    members = [definition, weights, *([onnx] if onnx else []), folder / REPORT_FILE, figures]
-    write_package(members, folder / f"{name}.dlpk")
+    page, figures = folder / REPORT_FILE, folder / CHARACTERISTICS
+    write_report(page, figures)
+    write_package([definition, weights, *([exported] if exported else []), page, figures], package)
 
 
 def write_onnx(
@@ -141,38 +178,17 @@ def write_onnx(
     return None
 
 
-def _definition(model: TrainedModel, weights: Path, onnx: Optional[Path]) -> dict[str, Any]:
-    evaluation = model.evaluation
-    return {
-        **common_definition(model, "ImageClassification", weights, onnx, _description(model)),
-        "accuracy": f"{evaluation.scores.accuracy:.4e}",
-        "jaccard": f"{evaluation.jaccard:.4e}",
-        "mean_iou": f"{evaluation.scores.mean_iou:.4e}",
-        "per_class_metrics": _per_class(model),
-    }
-
-
-def common_definition(
-    model: Trained, model_type: str, weights: Path, onnx: Optional[Path], description: str
-) -> dict[str, Any]:
-    """What the definitions of all kinds of networks say.
-
-    Args:
-        model: The trained network.
-        model_type: Esri's word for what it does.
-        weights: Its file.
-        onnx: The same network as ONNX, where there is one.
-        description: A sentence.
-    """
+def _common(model: Trained, said: Said, weights: Path, onnx: Optional[Path]) -> dict[str, Any]:
+    """What the definitions of all kinds of networks say."""
     collection = model.data.collection
     height, width = model.size
     definition: dict[str, Any] = {
         "Framework": "PyTorch",
         "ModelConfiguration": OWN_CONFIGURATION,
         "ModelName": model.settings.model_type,
-        "ModelType": model_type,
+        "ModelType": said.model_type,
         "ModelFile": weights.name,
-        "Description": description,
+        "Description": said.description,
         "Version": __version__,
         "ModelParameters": model.start.parameters,
         "Normalization": model.start.input_range.normalisation.to_json(),
@@ -202,56 +218,25 @@ def common_definition(
     return definition
 
 
-def write_weights(network: nn.Module, path: Path) -> None:
+def _write_weights(network: nn.Module, path: Path) -> None:
     """Write a network's weights as safetensors."""
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     path.write_bytes(save(state))  # its own save_file() makes a file nobody else may read
 
 
-def _description(model: TrainedModel) -> str:
-    train, valid = model.chips
-    names = ", ".join(model.data.channels.names)
-    return (
-        f"{model.settings.model_type}, backbone {model.start.parameters['backbone']}, "
-        f"trained on {train} chips and validated on {valid}. Classes: {names}."
-    )
+def per_class_metrics(names: Sequence[str], measures: Mapping[str, Sequence[float]]) -> str:
+    """Measures of each class: a JSON text inside the JSON, as arcgis.learn writes it.
 
-
-def _per_class(model: TrainedModel) -> str:
-    """A JSON text inside the JSON, as arcgis.learn writes it."""
-    scores = model.evaluation.scores
-    rows = zip(model.data.channels.names, scores.precision, scores.recall, scores.f1, scores.iou)
+    Args:
+        names: Of the classes.
+        measures: One number a class, by name.
+    """
+    rows = zip(names, *measures.values())
     return json.dumps(
-        {
-            name: {
-                key: None if math.isnan(value) else round(float(value), 4)
-                for key, value in zip(("precision", "recall", "f1", "iou"), values)
-            }
-            for name, *values in rows
-        }
+        {name: {key: rounded(value) for key, value in zip(measures, values)} for name, *values in rows}
     )
 
 
-def _report(model: TrainedModel) -> Report:
-    train, valid = model.chips
-    rate = f"{model.learning_rate:.2g}"
-    return Report(
-        title=model.settings.name,
-        facts={
-            "Model": f"{model.settings.model_type}, backbone {model.start.parameters['backbone']}",
-            "Chips": f"{train} for training, {valid} for validation, "
-            f"{model.data.shape[2]} x {model.data.shape[1]} pixels, {model.data.shape[0]} bands",
-            "Training": f"{len(model.rows)} epochs, best epoch {model.best}, batch {model.batch_size}, "
-            f"learning rate {rate}, augmentation {model.settings.augmentation}",
-            "Skipped chips": str(len(model.data.skipped)),
-        },
-        classes=model.data.channels.classes,
-        rows=model.rows,
-        best=model.best,
-        evaluation=model.evaluation,
-        network=model.start.network,
-        shape=(model.data.shape[0], *model.size),
-        samples=model.samples,
-        worst=model.worst,
-        band_names=model.data.collection.band_names,
-    )
+def rounded(value: float) -> Optional[float]:
+    """For a definition: strict JSON has no number that is none."""
+    return None if math.isnan(value) else round(float(value), 4)

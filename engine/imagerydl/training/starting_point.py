@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -79,20 +80,7 @@ def _from_scratch(
     bands, backbone = data.collection.band_count, settings.backbone_or_default
     parameters = describe_network(settings.model_type, backbone, settings.loss.dropout)
     network = build_network(settings.model_type, parameters, bands, len(data.channels))
-    if settings.backbone_weights:
-        positions = red_green_blue(data.collection.band_names)
-        filled = load_encoder(
-            network.encoder, settings.backbone_weights, settings.weight_init_scheme, positions
-        )
-        reporter.message(
-            f"{filled} weights of {parameters['backbone']} come from {settings.backbone_weights.name}."
-        )
-    freeze = settings.freeze and settings.backbone_weights is not None
-    if settings.freeze and not freeze:
-        reporter.warning(
-            "FREEZE is left out: the encoder has random weights. It goes with BACKBONE_WEIGHTS or "
-            "PRETRAINED_MODEL."
-        )
+    freeze = fill_encoder(settings, network, parameters, data.collection, reporter)
     return StartingPoint(network, parameters, choose_input(data, train), freeze)
 
 
@@ -118,6 +106,32 @@ def _from_model(
         InputRange.of_definition(scale),
         settings.freeze,
     )
+
+
+def fill_encoder(
+    settings: TrainingSettings,
+    network: nn.Module,
+    parameters: Mapping[str, Any],
+    collection: ChipCollection,
+    reporter: Reporter,
+) -> bool:
+    """Give a fresh network's encoder the weights of ``BACKBONE_WEIGHTS``, where there are any.
+
+    Returns:
+        Whether the encoder is to keep them.
+    """
+    weights = settings.backbone_weights
+    if weights is None:
+        if settings.freeze:
+            reporter.warning(
+                "FREEZE is left out: the encoder has random weights. It goes with BACKBONE_WEIGHTS or "
+                "PRETRAINED_MODEL."
+            )
+        return False
+    positions = red_green_blue(collection.band_names)
+    filled = load_encoder(network.encoder, weights, settings.weight_init_scheme, positions)
+    reporter.message(f"{filled} weights of {parameters['backbone']} come from {weights.name}.")
+    return settings.freeze
 
 
 def check_pretrained(settings: TrainingSettings, definition: ModelDefinition, bands: int) -> dict[str, Any]:

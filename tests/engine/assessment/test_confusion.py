@@ -29,55 +29,23 @@ def matrix_of(classified, reference):
 
 NAN = float("nan")
 
-#: Per scene, what scikit-learn 1.9.1 gives: confusion matrix (rows: truth), accuracy, kappa, and of each
-#: class precision, recall, F1 and IoU.
-SKLEARN = {
-    1: [
-        [
-            [1964, 210, 178, 165, 0],
-            [113, 1141, 123, 108, 0],
-            [61, 58, 576, 55, 0],
-            [0, 0, 0, 0, 0],
-            [16, 26, 18, 14, 174],
-        ],
-        0.771,
-        0.6578618126,
-        [0.9117920149, 0.7951219512, 0.643575419, 0.0, 1.0],
-        [0.7802940008, 0.7683501684, 0.768, NAN, 0.7016129032],
-        [0.840933419, 0.7815068493, 0.7003039514, 0.0, 0.8246445498],
-        [0.725526413, 0.6413715571, 0.5388213283, 0.0, 0.7016129032],
+#: What scikit-learn 1.9.1 gives for the first scene: confusion matrix (rows: truth), accuracy, kappa, and of
+#: each class precision, recall, F1 and IoU.
+SKLEARN = [
+    [
+        [1964, 210, 178, 165, 0],
+        [113, 1141, 123, 108, 0],
+        [61, 58, 576, 55, 0],
+        [0, 0, 0, 0, 0],
+        [16, 26, 18, 14, 174],
     ],
-    2: [
-        [
-            [1953, 189, 187, 182, 0],
-            [103, 1126, 102, 102, 0],
-            [48, 60, 629, 72, 0],
-            [0, 0, 0, 0, 0],
-            [18, 15, 17, 14, 183],
-        ],
-        0.7782,
-        0.6714691615,
-        [0.9203581527, 0.8100719424, 0.6727272727, 0.0, 1.0],
-        [0.7777777778, 0.7857641312, 0.7775030902, NAN, 0.7408906883],
-        [0.8430822361, 0.7977329083, 0.7213302752, 0.0, 0.8511627907],
-        [0.7287313433, 0.6635238656, 0.5641255605, 0.0, 0.7408906883],
-    ],
-    3: [
-        [
-            [1937, 188, 186, 191, 0],
-            [113, 1169, 100, 104, 0],
-            [41, 69, 606, 51, 0],
-            [0, 0, 0, 0, 0],
-            [20, 18, 21, 19, 167],
-        ],
-        0.7758,
-        0.6669896362,
-        [0.9175746092, 0.8095567867, 0.6637458927, 0.0, 1.0],
-        [0.7741806555, 0.7866756393, 0.7900912647, NAN, 0.6816326531],
-        [0.8398005636, 0.7979522184, 0.7214285714, 0.0, 0.8106796117],
-        [0.7238415546, 0.6638273708, 0.5642458101, 0.0, 0.6816326531],
-    ],
-}
+    0.771,
+    0.6578618126,
+    [0.9117920149, 0.7951219512, 0.643575419, 0.0, 1.0],
+    [0.7802940008, 0.7683501684, 0.768, NAN, 0.7016129032],
+    [0.840933419, 0.7815068493, 0.7003039514, 0.0, 0.8246445498],
+    [0.725526413, 0.6413715571, 0.5388213283, 0.0, 0.7016129032],
+]
 
 
 def by_sklearn(seed):
@@ -107,14 +75,13 @@ def check(matrix, expected):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_matrices_equal_stored_numbers_of_scikit_learn(seed, dtype):
-    matrix = matrix_of(*scene(seed, dtype))
+def test_a_matrix_equals_stored_numbers_of_scikit_learn(dtype):
+    matrix = matrix_of(*scene(1, dtype))
     assert matrix.values == (0, 2, 7, 9, 200)
-    check(matrix, SKLEARN[seed])
+    check(matrix, SKLEARN)
 
 
-@pytest.mark.parametrize("seed", range(4, 9))
+@pytest.mark.parametrize("seed", range(2, 9))
 def test_matrices_equal_scikit_learn(seed):
     pytest.importorskip("sklearn", reason="compares with scikit-learn where it is installed")
     check(matrix_of(*scene(seed)), by_sklearn(seed))

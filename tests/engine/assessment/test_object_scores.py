@@ -7,7 +7,7 @@ import pytest
 import shapely
 
 from imagerydl.assessment.matching import find_candidates, match
-from imagerydl.assessment.object_scores import average_precision, curves, score_objects
+from imagerydl.assessment.object_scores import curves, precision_of_class, score_objects
 from imagerydl.labels.overlap import Polygons
 
 
@@ -68,16 +68,16 @@ def test_without_confidences_the_largest_overlap_comes_first():
     ],
 )
 def test_average_precision_by_hand(hits, objects, expected):
-    assert average_precision(np.array(hits, dtype=bool), objects) == pytest.approx(expected)
+    assert precision_of_class(np.array(hits, dtype=bool), objects) == pytest.approx(expected)
 
 
 def test_without_objects_there_is_no_average_precision():
-    assert np.isnan(average_precision(np.array([False]), 0))
+    assert np.isnan(precision_of_class(np.array([False]), 0))
 
 
 def test_without_confidences_average_precision_comes_from_one_point():
     """Three of four detections right, three of six objects found: precision 0.75 up to recall 0.5."""
-    assert average_precision(np.array([True, False, True, True]), 6, ranked=False) == 0.75 * 51 / 101
+    assert precision_of_class(np.array([True, False, True, True]), 6, ranked=False) == 0.75 * 51 / 101
 
 
 def scene(seed):

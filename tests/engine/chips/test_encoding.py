@@ -10,6 +10,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from imagerydl.chips.encoding import IMAGE_FORMATS, ChipWriter, label_format
 from imagerydl.errors import ParameterError
 from imagerydl.imagery.grid import Grid
+from imagerydl.imagery.transforms import compose
 
 PLACED = Grid(CRS.from_epsg(32633), Affine(0.3, 0, 500000.1, 0, -0.3, 5000060.7), 24, 16)
 NOWHERE = Grid(None, Affine.identity(), 24, 16)
@@ -61,7 +62,7 @@ def test_system_and_nodata_are_stored(tmp_path, keyword):
 
 
 def test_rotated_chip(tmp_path):
-    rotated = Grid(PLACED.crs, PLACED.transform * Affine.rotation(20), 24, 16)
+    rotated = Grid(PLACED.crs, compose(PLACED.transform, Affine.rotation(20)), 24, 16)
     ChipWriter(IMAGE_FORMATS["TIFF"]).write(str(tmp_path / "a.tif"), picture(1), rotated)
     with rasterio.open(tmp_path / "a.tif") as dataset:
         assert np.allclose(dataset.transform, rotated.transform)

@@ -14,6 +14,7 @@ from rasterio.warp import transform as transform_coordinates
 
 from imagerydl.errors import CancelledError, OutputError
 from imagerydl.events import Reporter
+from imagerydl.imagery.transforms import apply, compose
 from imagerydl.jobs import make_job, run_job
 
 BOXES = ("KITTI_rectangles", "PASCAL_VOC_rectangles", "YOLO", "COCO")
@@ -61,7 +62,7 @@ class Place:
             shape = shapely.union(shapely.box(-a, -a, -a / 3, a), shapely.box(a / 3, -b, a, b))
         shape = shapely.affinity.rotate(shape, self.random.uniform(0, 360), origin=(0, 0))
         shape = shapely.affinity.translate(shape, x, y)
-        return shapely.transform(shape, lambda xy: np.column_stack(self.transform * xy.T))
+        return shapely.transform(shape, lambda xy: np.column_stack(apply(self.transform, *xy.T)))
 
     def write_labels(self):
         shapes = shapely.transform(np.array(self.shapes, dtype=object), self._to_labels)
@@ -177,7 +178,7 @@ def test_overlap_ratio(place, share, kept):
     """E47, E48: 19 % of a polygon in a chip is less than a ratio of 0.2, 21 % is more."""
     # A square of 20 pixels at the right border of the first tile.
     left = 32 - 20 * share
-    corner = [place.transform * (x, y) for x, y in ((left, 4), (left + 20, 24))]
+    corner = [apply(place.transform, x, y) for x, y in ((left, 4), (left + 20, 24))]
     place.shapes = [shapely.box(*corner[0], *corner[1])]
     place.values, place.names = np.array([2], np.int32), np.array(["a"], dtype=object)
     place.labels.unlink()
@@ -230,18 +231,18 @@ def test_labeled_tiles(place):
     for image, label in independent.chip_map(out):
         ((name, box),) = independent.annotation(label)
         assert independent.size_of(image) == (32, 32)
-        middles[independent.transform_of(image) * (16, 16)] = int(name)
+        middles[apply(independent.transform_of(image), 16, 16)] = int(name)
         assert box[0] < box[2] <= 32
         assert box[1] < box[3] <= 32
     expected = {}
     for shape, value in zip(place.exact, place.values.tolist()):
         xmin, ymin, xmax, ymax = shape.bounds
-        column, row = ~place.transform * ((xmin + xmax) / 2, (ymin + ymax) / 2)
+        column, row = apply(~place.transform, (xmin + xmax) / 2, (ymin + ymax) / 2)
         if 0 <= column < place.width and 0 <= row < place.height:
             expected[column, row] = value
     assert len(middles) == len(expected)
     for (x, y), value in middles.items():
-        column, row = ~place.transform * (x, y)
+        column, row = apply(~place.transform, x, y)
         assert any(
             value == other and abs(c - column) <= 0.501 and abs(r - row) <= 0.501
             for (c, r), other in expected.items()
@@ -345,7 +346,7 @@ def test_export_tiles_and_cyclegan(place, tmp_path):
 def test_change_pairs(place, tmp_path):
     """E28, E45: a second raster whose grid differs by a part of a pixel lies on the first one's pixels."""
     second = tmp_path / "later.tif"
-    shifted = place.transform * Affine.translation(0.25, 0)
+    shifted = compose(place.transform, Affine.translation(0.25, 0))
     with rasterio.open(
         second, "w", driver="GTiff", width=150, height=119, count=3, dtype="uint8", crs=place.crs,
         transform=shifted,
@@ -358,7 +359,7 @@ def test_change_pairs(place, tmp_path):
     assert all([file.parent.name for file in line] == ["images", "images2", "labels"] for line in lines)
     for image, image2, _ in lines:
         assert independent.transform_of(image) == independent.transform_of(image2)
-        left = round((~place.transform * (independent.transform_of(image) * (0, 0)))[0])
+        left = round(apply(~place.transform, *apply(independent.transform_of(image), 0, 0))[0])
         with rasterio.open(image2) as dataset:
             row = dataset.read(1)[5].astype(float)
         inner = row[1:] if left == 0 else row
@@ -506,7 +507,7 @@ def test_split_by_blocks_keeps_neighbours_together(place):
         )
         mask = seen[part] = np.zeros((place.height, place.width), bool)
         for files in independent.chip_map(out / part):
-            column, row = ~place.transform * (independent.transform_of(files[0]) * (0, 0))
+            column, row = apply(~place.transform, *apply(independent.transform_of(files[0]), 0, 0))
             mask[round(row) : round(row) + 16, round(column) : round(column) + 16] = True
         assert mask.any()
     assert not (seen["train"] & seen["validation"]).any()
@@ -541,7 +542,7 @@ def test_map_and_pixel_space_differ_on_a_rotated_raster(tmp_path):
     """E8, E41: map space is north up, pixel space is the image as stored; the definition says which."""
     place = Place(tmp_path)
     turned = tmp_path / "turned.tif"
-    transform = place.transform * Affine.rotation(30)
+    transform = compose(place.transform, Affine.rotation(30))
     with rasterio.open(
         turned, "w", driver="GTiff", width=150, height=120, count=3, dtype="uint8", crs=place.crs,
         transform=transform,

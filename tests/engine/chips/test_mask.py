@@ -11,6 +11,7 @@ from rasterio.windows import Window
 from imagerydl.chips.mask import MaskPolygons
 from imagerydl.errors import DataError
 from imagerydl.imagery.grid import Grid
+from imagerydl.imagery.transforms import apply
 
 GRID = Grid(CRS.from_epsg(32633), Affine(0.3, 0, 500000.1, 0, -0.3, 5000060.7), 100, 100)
 
@@ -27,7 +28,7 @@ def mask(tmp_path):
 
 
 def ground(left, top, right, bottom):
-    (x0, y0), (x1, y1) = GRID.transform * (left, top), GRID.transform * (right, bottom)
+    (x0, y0), (x1, y1) = apply(GRID.transform, left, top), apply(GRID.transform, right, bottom)
     return shapely.box(x0, y1, x1, y0)
 
 

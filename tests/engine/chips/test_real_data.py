@@ -14,6 +14,7 @@ import shapely
 from rasterio.warp import transform as transform_coordinates
 
 from imagerydl.events import Reporter
+from imagerydl.imagery.transforms import apply
 from imagerydl.jobs import make_job, run_job
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
@@ -227,7 +228,7 @@ def test_image_pairs_whose_grids_differ(tmp_path):
         assert independent.transform_of(image) == independent.transform_of(image2)
         with rasterio.open(image2) as dataset:
             chip = dataset.read(1).astype(float)
-            column, row = ~transform * (dataset.transform * (128.5, 128.5))
+            column, row = apply(~transform, *apply(dataset.transform, 128.5, 128.5))
         # The pixel in the middle lies between its four neighbours in the original.
         near = whole[int(row - 0.5) : int(row - 0.5) + 2, int(column - 0.5) : int(column - 0.5) + 2]
         assert near.min() - 1 <= chip[128, 128] <= near.max() + 1

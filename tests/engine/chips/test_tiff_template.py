@@ -10,6 +10,7 @@ from imagerydl.chips import encoding
 from imagerydl.chips.encoding import TIFF, ChipWriter
 from imagerydl.chips.tiff_template import make_template
 from imagerydl.imagery.grid import Grid
+from imagerydl.imagery.transforms import compose
 
 UTM = CRS.from_epsg(32633)
 NORTH_UP = Affine(0.3, 0, 500000.1, 0, -0.3, 5000060.7)
@@ -30,7 +31,7 @@ def test_chips_read_back_with_their_own_pixels_and_place(tmp_path, bands, dtype,
     """E13, E18: any bands and type, uncompressed and compressed."""
     writer = ChipWriter(TIFF, labels)
     for step in range(3):
-        grid = place(NORTH_UP * Affine.translation(17 * step, 5 * step))
+        grid = place(compose(NORTH_UP, Affine.translation(17 * step, 5 * step)))
         path = tmp_path / f"{step}.tif"
         writer.write(str(path), pixels(bands, dtype, step), grid, nodata=7)
         with rasterio.open(path) as dataset:
@@ -42,7 +43,7 @@ def test_chips_read_back_with_their_own_pixels_and_place(tmp_path, bands, dtype,
 
 
 def test_uncompressed_chips_equal_those_of_gdal_byte_by_byte(tmp_path):
-    grid = place(NORTH_UP * Affine.translation(100, 200))
+    grid = place(compose(NORTH_UP, Affine.translation(100, 200)))
     profile = {
         "driver": "GTiff", "width": 40, "height": 30, "count": 3, "dtype": "uint8", "photometric": "rgb",
         "interleave": "band", "blockysize": 30, "crs": UTM,
@@ -56,13 +57,13 @@ def test_uncompressed_chips_equal_those_of_gdal_byte_by_byte(tmp_path):
 
 @pytest.mark.parametrize(
     "transform",
-    [NORTH_UP * Affine.rotation(30), Affine(0.3, 0, 10, 0, 0.3, 20), Affine(0.3, 0, 10, 0, -0.6, 20)],
+    [compose(NORTH_UP, Affine.rotation(30)), Affine(0.3, 0, 10, 0, 0.3, 20), Affine(0.3, 0, 10, 0, -0.6, 20)],
     ids=["rotated", "south-up", "not square"],
 )
 def test_any_lattice(tmp_path, transform):
     writer = ChipWriter(TIFF)
     for step in range(2):
-        grid = place(transform * Affine.translation(3 * step, 4 * step))
+        grid = place(compose(transform, Affine.translation(3 * step, 4 * step)))
         writer.write(str(tmp_path / f"{step}.tif"), pixels(1, "uint8"), grid)
         with rasterio.open(tmp_path / f"{step}.tif") as dataset:
             assert np.allclose(dataset.transform, grid.transform, atol=1e-9)

@@ -10,10 +10,11 @@ from rasterio.windows import Window
 
 from imagerydl.errors import DataError
 from imagerydl.imagery.grid import Grid, intersection, reflect
+from imagerydl.imagery.transforms import compose
 
 UTM = CRS.from_epsg(32633)
 GRID = Grid(UTM, Affine(0.5, 0, 1000, 0, -0.5, 2000), 40, 20)
-TURNED = Grid(UTM, Affine.translation(1000, 2000) * Affine.rotation(30) * Affine.scale(2, -2), 10, 6)
+TURNED = Grid(UTM, compose(Affine.translation(1000, 2000), Affine.rotation(30), Affine.scale(2, -2)), 10, 6)
 
 
 def test_bounds_and_cell_size_of_north_up_south_up_and_turned_grids():

@@ -16,6 +16,7 @@ from rasterio.windows import Window
 
 from imagerydl.errors import DataError
 from imagerydl.imagery.source import open_source
+from imagerydl.imagery.transforms import compose
 
 ODD = Path(__file__).parents[4] / "shared" / "data" / "odd_rasters"
 SQUARE = np.arange(3 * 6 * 8, dtype=np.uint8).reshape(3, 6, 8) + 1
@@ -76,7 +77,7 @@ def test_a_raster_without_georeference_lies_in_pixel_space(make_raster):
 @pytest.mark.parametrize(
     ("crs", "transform"),
     [
-        ("EPSG:32633", Affine.translation(5e5, 5e6) * Affine.rotation(25) * Affine.scale(2, -2)),
+        ("EPSG:32633", compose(Affine.translation(5e5, 5e6), Affine.rotation(25), Affine.scale(2, -2))),
         ("EPSG:32633", Affine(2, 0, 5e5, 0, 2, 5e6)),
         ("EPSG:4326", Affine(1e-5, 0, 15, 0, -1e-5, 50)),
         ("EPSG:32633", Affine(2, 0, 5e5, 0, -3, 5e6)),
@@ -258,7 +259,7 @@ def test_the_own_cell_size_changes_nothing(make_raster):
 
 
 def test_a_rotated_raster_keeps_its_rotation_at_another_cell_size(make_raster):
-    turned = Affine.translation(5e5, 5e6) * Affine.rotation(25) * Affine.scale(2, -2)
+    turned = compose(Affine.translation(5e5, 5e6), Affine.rotation(25), Affine.scale(2, -2))
     source = open_source(
         make_raster("t.tif", np.full((1, 30, 30), 9, np.uint8), transform=turned), cell_size=4
     )

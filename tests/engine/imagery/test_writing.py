@@ -19,6 +19,7 @@ from imagerydl.errors import OutputError
 from imagerydl.imagery.grid import Grid
 from imagerydl.imagery.source import open_source
 from imagerydl.imagery.styling import write_style
+from imagerydl.imagery.transforms import compose
 from imagerydl.imagery.writing import RasterWriter, write_world_file
 from imagerydl.labels.classes import ClassEntry, ClassSchema
 from imagerydl.outputs import staged
@@ -88,7 +89,7 @@ def test_gdal_reads_the_attribute_table(class_raster):
 @pytest.mark.parametrize(
     ("crs", "transform"),
     [
-        ("EPSG:32633", Affine.translation(5e5, 5e6) * Affine.rotation(25) * Affine.scale(2, -2)),
+        ("EPSG:32633", compose(Affine.translation(5e5, 5e6), Affine.rotation(25), Affine.scale(2, -2))),
         ("EPSG:4326", Affine(1e-5, 0, 15, 0, -1e-5, 50)),
         ("EPSG:32633", Affine(2, 0, 5e5, 0, 2, 5e6)),
         (None, Affine.identity()),

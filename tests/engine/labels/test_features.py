@@ -10,8 +10,9 @@ from rasterio.windows import Window
 
 from imagerydl.errors import DataError, ParameterError
 from imagerydl.imagery.grid import Grid
+from imagerydl.imagery.transforms import apply, compose
 from imagerydl.labels.classes import ClassEntry, ClassSchema
-from imagerydl.labels.features import read_features
+from imagerydl.labels.feature_reading import read_features
 from imagerydl.labels.fields import class_column
 
 EAST, NORTH = 500000, 5000060
@@ -137,11 +138,11 @@ def test_layer_without_system_is_refused(grid, write_layer):
 def test_rotated_grid(write_layer):
     rotated = Grid(
         CRS.from_epsg(32633),
-        Affine.translation(EAST, NORTH) * Affine.rotation(30) * Affine.scale(2, -2),
+        compose(Affine.translation(EAST, NORTH), Affine.rotation(30), Affine.scale(2, -2)),
         20,
         20,
     )
-    corners = [rotated.transform * corner for corner in ((4, 5), (10, 5), (10, 12), (4, 12))]
+    corners = [apply(rotated.transform, *corner) for corner in ((4, 5), (10, 5), (10, 12), (4, 12))]
     burnt = read_features(write_layer([shapely.Polygon(corners)])).rasterise(rotated, rotated.window)
     expected = np.zeros((20, 20), np.uint8)
     expected[5:12, 4:10] = 1
@@ -357,7 +358,7 @@ def test_half_a_million_polygons_are_read_without_a_loop_over_them(monkeypatch):
 
 def test_of_a_large_layer_only_what_is_near_is_read_and_classes_stay(grid, write_layer, monkeypatch):
     """Values of named classes are those of the whole layer, wherever the imagery lies."""
-    monkeypatch.setattr("imagerydl.labels.features._LARGE_LAYER", 2)
+    monkeypatch.setattr("imagerydl.labels.feature_reading._LARGE_LAYER", 2)
     far = [shapely.box(EAST + 9000 + i, NORTH, EAST + 9001 + i, NORTH + 1) for i in range(5)]
     path = write_layer([pixels(3, 4, 5, 6), *far], kind=["c", "a", "b", "a", "b", "d"])
     near, whole = read_features(path, "kind", grids=[grid]), read_features(path, "kind")

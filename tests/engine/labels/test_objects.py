@@ -15,7 +15,8 @@ from rasterio.windows import Window
 from imagerydl.imagery.grid import Grid
 from imagerydl.imagery.source import open_source
 from imagerydl.labels.classes import ClassEntry, ClassSchema
-from imagerydl.labels.features import FeatureLabels, read_features
+from imagerydl.labels.feature_reading import read_features
+from imagerydl.labels.features import FeatureLabels
 from imagerydl.labels.objects import LabelObjects, clipped, regions
 from imagerydl.labels.rasters import RasterLabels, place
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from imagerydl.labels import geometry, packed
 from imagerydl.labels.box_index import BoxIndex
-from imagerydl.labels.features import read_features
+from imagerydl.labels.feature_reading import read_features
 from imagerydl.labels.packed import PackedGeometries
 
 ENGINE = Path(__file__).parents[3] / "engine"
@@ -129,7 +129,7 @@ def test_a_large_layer_takes_little_memory(tmp_path):
     wkb = shapely.to_wkb(shapely.box(*corners.T, *(corners + 10).T))
     code = (
         "import sys, resource; sys.path.insert(0, sys.argv[1])\n"
-        "from imagerydl.labels.features import read_features\n"
+        "from imagerydl.labels.feature_reading import read_features\n"
         "labels = read_features(sys.argv[2])\n"
         "print(labels.count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
     )

@@ -10,6 +10,7 @@ from rasterio.windows import Window
 from imagerydl.errors import DataError
 from imagerydl.imagery.grid import Grid
 from imagerydl.imagery.source import open_source
+from imagerydl.imagery.transforms import compose
 from imagerydl.labels import sampling
 from imagerydl.labels.classes import ClassEntry, ClassSchema
 from imagerydl.labels.rasters import RasterLabels, place
@@ -40,7 +41,7 @@ def test_outside_the_raster_is_background(grid, write_raster, values):
 
 @pytest.mark.parametrize("factor", [0.5, 3.0])
 def test_coarser_and_finer_rasters_give_their_nearest_pixel(grid, write_raster, factor):
-    own = Grid(grid.crs, grid.transform * Affine.scale(factor), int(40 / factor), int(30 / factor))
+    own = Grid(grid.crs, compose(grid.transform, Affine.scale(factor)), int(40 / factor), int(30 / factor))
     classes = np.random.default_rng(1).integers(0, 200, (own.height, own.width), dtype=np.uint8)
     burnt = labels_of(write_raster(classes, own), grid).rasterise(grid, grid.window)
     for row, column in ((0, 0), (7, 13), (20, 25)):
@@ -64,7 +65,7 @@ def test_another_system_is_followed_pixel_by_pixel(grid, write_raster):
 
 
 def test_very_fine_labels_are_read_in_parts(grid, write_raster, monkeypatch):
-    own = Grid(grid.crs, grid.transform * Affine.scale(0.1), 400, 300)
+    own = Grid(grid.crs, compose(grid.transform, Affine.scale(0.1)), 400, 300)
     classes = np.random.default_rng(3).integers(0, 200, (300, 400), dtype=np.uint8)
     labels = labels_of(write_raster(classes, own), grid)
     whole = labels.rasterise(grid, grid.window)

@@ -15,8 +15,9 @@ import shapely
 from affine import Affine
 from rasterio.crs import CRS
 
-from imagerydl.errors import DataError, ModelDefinitionError, ParameterError
+from imagerydl.errors import DataError, ModelDefinitionError, ParameterError, RuntimeMissingError
 from imagerydl.events import Reporter
+from imagerydl.imagery.transforms import apply, compose
 from imagerydl.jobs import make_job, run_job
 from imagerydl.labels.geometry import transformed
 from imagerydl.tools.classifyobjects import TOOL
@@ -289,9 +290,10 @@ def test_features_on_photos_belong_to_the_photo_they_name(make_raster, model, la
         data[band] = 200
         make_raster(name, data, crs=None, transform=None)
     boxes = [shapely.box(10, -30, 20, -20), shapely.box(10, -30, 20, -20)]
-    features = layer(boxes, crs=None, Image=np.array(["2.tif", "1.tif"], object))
-    classify([], model(), features, IN_FOLDER=str(tmp_path / "p"))
-    assert classify.result()[0]["ClassLabel"].tolist() == ["Green roof", "Red roof"]
+    for images in (["2.tif", "1.tif"], ["P/2.TIF", "1"]):
+        features = layer(boxes, crs=None, Image=np.array(images, object))
+        classify([], model(), features, IN_FOLDER=str(tmp_path / "p"))
+        assert classify.result()[0]["ClassLabel"].tolist() == ["Green roof", "Red roof"]
 
 
 def test_map_space_cuts_chips_along_the_map_and_pixel_space_along_the_image(
@@ -301,8 +303,8 @@ def test_map_space_cuts_chips_along_the_map_and_pixel_space_along_the_image(
     data = np.zeros((3, 60, 60), np.uint8)
     data[2] = 200
     data[0, 29:31, 26:34], data[2, 29:31, 26:34] = 250, 0
-    turned = Affine.translation(500000, 5000000) * Affine.rotation(45) * Affine.scale(1, -1)
-    bar = shapely.Polygon([turned * corner for corner in ((26, 29), (34, 29), (34, 31), (26, 31))])
+    turned = compose(Affine.translation(500000, 5000000), Affine.rotation(45), Affine.scale(1, -1))
+    bar = shapely.Polygon([apply(turned, *corner) for corner in ((26, 29), (34, 29), (34, 31), (26, 31))])
     for space, label in (("PIXEL_SPACE", "Red roof"), ("MAP_SPACE", "Blue roof")):
         path = model(ImageSpaceUsed=space, CropSizeFixed=0)
         classify(make_raster("a.tif", data, transform=turned), path, layer([bar]))
@@ -384,6 +386,40 @@ def test_a_raster_function_classifies_each_object(town, model, layer, classify, 
     assert fields["Confidence"].tolist() == [87.5] * 4
     with pytest.raises(ParameterError, match="no argument 'swop'"):
         classify(town, path, layer([on_map(*ROOFS[0][:4])]), TRUST_MODEL=True, MODEL_ARGUMENTS="swop yes")
+
+
+def test_a_function_whose_framework_is_missing_is_an_error_that_names_it(
+    town, model, layer, classify, tmp_path, monkeypatch
+):
+    """O5."""
+    monkeypatch.setenv("IMAGERYDL_TRUST", str(tmp_path / "trust.json"))
+    (tmp_path / "RoofFunction.py").write_text("import framework_nobody_has\n" + textwrap.dedent(FUNCTION))
+    path = model(InferenceFunction="RoofFunction.py")
+    with pytest.raises(RuntimeMissingError, match="framework_nobody_has"):
+        classify(town, path, layer([on_map(*ROOFS[0][:4])]), TRUST_MODEL=True)
+    assert not classify.out.exists()
+
+
+def test_the_processing_mode_matters_for_several_rasters_only(make_raster, model, classify):
+    """O17: a mosaic is one object or one for each of its items; a single raster is one either way."""
+    rasters = []
+    for number, band in enumerate((2, 0)):
+        data = np.full((3, 20, 20), 5, np.uint8)
+        data[band] = 250
+        place = Affine(0.5, 0, 500000 + 10 * number, 0, -0.5, 5000000)
+        rasters.append(make_raster(f"{'ab'[number]}.tif", data, transform=place))
+    counts = {}
+    for mode in ("PROCESS_AS_MOSAICKED_IMAGE", "PROCESS_ITEMS_SEPARATELY"):
+        for number in (1, 2):
+            classify(rasters[:number], model(), PROCESSING_MODE=mode)
+            counts[mode, number] = [tuple(row) for row in shapely.bounds(classify.result()[1]).tolist()]
+    left, right = (500000, 4999990, 500010, 5000000), (500010, 4999990, 500020, 5000000)
+    assert counts == {
+        ("PROCESS_AS_MOSAICKED_IMAGE", 1): [left],
+        ("PROCESS_ITEMS_SEPARATELY", 1): [left],
+        ("PROCESS_AS_MOSAICKED_IMAGE", 2): [(500000, 4999990, 500020, 5000000)],
+        ("PROCESS_ITEMS_SEPARATELY", 2): [left, right],
+    }
 
 
 def test_three_spellings_of_a_model_give_the_same_labels(town, model, layer, classify, tmp_path):

@@ -22,6 +22,7 @@ from imagerydl.errors import (
 )
 from imagerydl.events import Reporter
 from imagerydl.imagery.source import open_source
+from imagerydl.imagery.transforms import compose
 from imagerydl.jobs import make_job, run_job
 from imagerydl.models.runtimes.onnx import OnnxPixelModel
 
@@ -97,7 +98,11 @@ def test_every_pixel_gets_its_class_with_names_colours_table_and_style(make_rast
 @pytest.mark.parametrize(
     ("crs", "transform", "shape"),
     [
-        ("EPSG:32633", Affine.translation(5e5, 5e6) * Affine.rotation(25) * Affine.scale(2, -2), (50, 60)),
+        (
+            "EPSG:32633",
+            compose(Affine.translation(5e5, 5e6), Affine.rotation(25), Affine.scale(2, -2)),
+            (50, 60),
+        ),
         ("EPSG:4326", Affine(1e-5, 0, 15, 0, -1e-5, 50), (50, 60)),
         ("EPSG:32633", Affine(2, 0, 5e5, 0, 2, 5e6), (50, 60)),
         (None, None, (50, 60)),

@@ -23,6 +23,7 @@ from imagerydl import outputs
 from imagerydl.errors import CancelledError, DataError, ModelError, OutputError, ParameterError
 from imagerydl.events import Reporter
 from imagerydl.imagery.source import open_source
+from imagerydl.imagery.transforms import apply
 from imagerydl.jobs import make_job, run_job
 from imagerydl.models.runtimes.onnx import OnnxPixelModel
 
@@ -306,7 +307,9 @@ def test_only_polygons_of_interest_are_classified_and_other_tiles_are_not_run(
     path = make_raster("a.tif", data)
     with open_source(path) as source:
         transform = source.grid.transform
-    corner = shapely.transform(shapely.box(0, 0, 20, 10), lambda xy: np.array([transform * p for p in xy]))
+    corner = shapely.transform(
+        shapely.box(0, 0, 20, 10), lambda xy: np.array([apply(transform, *p) for p in xy])
+    )
     pyogrio.raw.write(
         tmp_path / "area.gpkg", shapely.to_wkb(np.array([corner])), [], [], geometry_type="Polygon",
         crs=source.grid.crs.to_wkt(),

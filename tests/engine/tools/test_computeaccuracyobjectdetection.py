@@ -248,3 +248,64 @@ def test_bad_input_is_refused_with_its_name(assess, tmp_path):
     assess(found, truth)
     with pytest.raises(OutputError):
         assess(found, truth, OVERWRITE=False)
+
+
+#: Two photographs, an object in each at the same pixels, and one that is in the second alone.
+PIXELS = shapely.box([10, 10, 40], [-30, -30, -60], [30, 30, 60], [-10, -10, -40])
+
+
+def test_objects_of_different_images_are_never_matched(assess, tmp_path):
+    """Without georeference all coordinates are pixels: the same ones, in every image."""
+    images = {"Image": ["a.tif", "b.tif", "b.tif"]}
+    found = write(tmp_path / "found.gpkg", PIXELS, None, Confidence=[0.9, 0.8, 0.7], **images)
+    truth = write(tmp_path / "truth.gpkg", PIXELS, None, Image=["b.tif", "b.tif", "a.tif"])
+    _, rows, said = assess(found, truth, OUT_MARKED_FEATURES=str(tmp_path / "marked.gpkg"))
+    # In a.tif the detection is at (10, 10) and the object at (40, 40); in b.tif one of two is found.
+    assert counts(rows["All classes"]) == (1, 2, 2)
+    assert "2 images; each is judged by itself" in said
+    meta, _, wkb, columns = pyogrio.raw.read(tmp_path / "marked.gpkg")
+    marks = dict(zip(meta["fields"], columns))
+    assert list(zip(marks["Result"], marks["Image"])) == [
+        ("FP", "a.tif"), ("TP", "b.tif"), ("FP", "b.tif"), ("FN", "b.tif"), ("FN", "a.tif"),
+    ]  # fmt: skip
+    # They are written where they are.
+    assert shapely.bounds(shapely.from_wkb(wkb))[:3].tolist() == shapely.bounds(PIXELS).tolist()
+
+
+def test_on_the_map_only_a_named_field_tells_images_apart(assess, tmp_path):
+    columns = {"Confidence": [0.9], "Image": ["a.tif"]}
+    found = write(tmp_path / "found.gpkg", boxes(0), **columns)
+    truth = write(tmp_path / "truth.gpkg", boxes(0), Image=["b.tif"])
+    assert counts(assess(found, truth)[1]["All classes"]) == (1, 0, 0)
+    named = {"DETECTED_IMAGE_FIELD": "Image", "GROUND_TRUTH_IMAGE_FIELD": "Image"}
+    assert counts(assess(found, truth, **named)[1]["All classes"]) == (0, 1, 1)
+
+
+def test_the_truth_may_be_the_label_table_of_the_photographs(assess, tmp_path):
+    """Boxes in pixels, row down; names of images with folders, or without the same extension."""
+    found = write(
+        tmp_path / "found.gpkg",
+        PIXELS,
+        None,
+        Confidence=[0.9, 0.8, 0.7],
+        ClassName=["car", "car", "van"],
+        Image=["/photos/a.tif", "/photos/b.tif", "/photos/b.tif"],
+    )
+    table = tmp_path / "labels.csv"
+    table.write_text(
+        "image,class,xmin,ymin,xmax,ymax\n"
+        "a.tif,car,10,10,30,30\nb.jpg,car,11,10,31,30\nb.tif,van,40,40,60,60\nc.tif,car,10,10,30,30\n"
+    )
+    _, rows, said = assess(found, table, DETECTED_CLASS_VALUE_FIELD="ClassName")
+    assert counts(rows["car"]) == (2, 0, 1)
+    assert counts(rows["van"]) == (1, 0, 0)
+    assert "3 images" in said
+
+
+def test_a_layer_that_does_not_say_which_image_is_refused_beside_one_of_several(assess, tmp_path):
+    images = {"Image": ["a.tif", "b.tif", "b.tif"]}
+    found = write(tmp_path / "found.gpkg", PIXELS, None, Confidence=[0.9, 0.8, 0.7], **images)
+    truth = write(tmp_path / "truth.gpkg", PIXELS, None)
+    with pytest.raises(DataError, match="objects of 2 images") as refusal:
+        assess(found, truth)
+    assert "GROUND_TRUTH_IMAGE_FIELD" in refusal.value.fix

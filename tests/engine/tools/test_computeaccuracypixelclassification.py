@@ -16,6 +16,7 @@ from rasterio.warp import Resampling, reproject
 
 from imagerydl.errors import DataError, OutputError, ParameterError
 from imagerydl.events import Reporter
+from imagerydl.imagery.transforms import apply, compose
 from imagerydl.jobs import make_job, run_job
 
 UTM = "EPSG:32633"
@@ -119,7 +120,7 @@ def test_values_that_mean_no_class_can_be_ignored(assess, scene):
 def test_a_finer_reference_counts_at_the_centre_of_each_pixel(assess, scene, make_raster):
     found, truth, raster, _ = scene
     fine = np.repeat(np.repeat(truth, 3, 0), 3, 1)
-    reference = make_raster("fine.tif", fine[None], UTM, GRID * Affine.scale(1 / 3))
+    reference = make_raster("fine.tif", fine[None], UTM, compose(GRID, Affine.scale(1 / 3)))
     _, rows, _ = assess(raster, reference)
     assert counts(rows) == joint(found, truth)
 
@@ -230,7 +231,7 @@ def test_a_sample_is_drawn_at_random_and_shown(assess, scene, tmp_path, sampling
         shares = np.bincount(found.ravel()) / found.size
         np.testing.assert_allclose(totals, 300 * shares, atol=1)
     _, _, wkb, columns = pyogrio.raw.read(str(target))
-    column, row = ~GRID * shapely.get_coordinates(shapely.from_wkb(wkb)).T
+    column, row = apply(~GRID, *shapely.get_coordinates(shapely.from_wkb(wkb)).T)
     at = np.floor(row).astype(int), np.floor(column).astype(int)
     assert len(set(zip(*at))) == results["COMPARED_PIXELS"], "without replacement"
     np.testing.assert_array_equal(columns[0], found[at])
@@ -269,7 +270,7 @@ def test_bad_input_is_refused_with_its_name(assess, scene, make_raster, tmp_path
         assess(three, reference)
     with pytest.raises(DataError, match="has 3 bands"):
         assess(raster, three)
-    far = make_raster("far.tif", found[None], UTM, Affine.translation(1e6, 0) * GRID)
+    far = make_raster("far.tif", found[None], UTM, compose(Affine.translation(1e6, 0), GRID))
     with pytest.raises(DataError, match="no pixel with data in common"):
         assess(raster, far)
     heights = make_raster("heights.tif", found[None] + np.float32(0.5), UTM, GRID)

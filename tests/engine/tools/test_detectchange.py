@@ -22,6 +22,7 @@ from imagerydl.errors import (
 from imagerydl.events import Reporter
 from imagerydl.imagery.pairs import open_pair
 from imagerydl.imagery.source import open_source
+from imagerydl.imagery.transforms import compose
 from imagerydl.jobs import make_job, run_job
 
 UTM = "EPSG:32633"
@@ -167,7 +168,7 @@ def test_confidence_areas_and_polygons_come_with_it(make_raster, model, detect, 
 
 def test_a_second_raster_that_lies_elsewhere_on_the_lattice_counts_where_both_are(make_raster, model, detect):
     before, after = picture(seed=1), picture(80, 80, seed=2)
-    moved = PLACE * Affine.translation(20, -15)  # starts right of, and above, the first
+    moved = compose(PLACE, Affine.translation(20, -15))  # starts right of, and above, the first
     detect(make_raster("a.tif", before), make_raster("b.tif", after, transform=moved), model)
     expected = np.full((70, 90), 255)
     expected[:65, 20:] = truth(before[:, :65, 20:], after[:, 15:, :70])[0]
@@ -178,7 +179,7 @@ def test_beyond_the_shared_ground_both_dates_are_mirrored_at_one_line(make_raste
     """Otherwise the dates would be out of step in the context of tiles at the border."""
     data = picture(40, 40, seed=1)
     first = make_raster("a.tif", data[:, 10:])
-    second = make_raster("b.tif", data[:, :, 6:], transform=PLACE * Affine.translation(6, -10))
+    second = make_raster("b.tif", data[:, :, 6:], transform=compose(PLACE, Affine.translation(6, -10)))
     with open_pair(first, second) as pair:
         read, valid, context = pair.read_context(rasterio.windows.Window(-4, -4, 38, 38))
     np.testing.assert_array_equal(read[:3], read[3:])
@@ -192,7 +193,7 @@ def test_beyond_the_shared_ground_both_dates_are_mirrored_at_one_line(make_raste
 def test_grids_that_differ_by_a_part_of_a_pixel_are_brought_together(make_raster, model, detect, shift):
     """The second raster is bilinear between its pixels, as numpy computes it."""
     before, after = smooth(seed=1), smooth(seed=2)
-    moved = PLACE * Affine.translation(*shift)
+    moved = compose(PLACE, Affine.translation(*shift))
     detect(make_raster("a.tif", before), make_raster("b.tif", after, transform=moved), model)
     y, x = np.mgrid[2:78, 2:98].astype(float)
     y, x = y - shift[1], x - shift[0]
@@ -276,7 +277,7 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(make_raster, mo
 
 def test_rasters_that_do_not_overlap_are_refused(make_raster, model, detect):
     first = make_raster("a.tif", picture())
-    apart = make_raster("b.tif", picture(), transform=PLACE * Affine.translation(1000, 0))
+    apart = make_raster("b.tif", picture(), transform=compose(PLACE, Affine.translation(1000, 0)))
     with pytest.raises(DataError, match=r"b\.tif covers .* does not overlap a\.tif"):
         detect(first, apart, model)
     far = make_raster("c.tif", picture(), crs="EPSG:4326", transform=Affine(1e-5, 0, 20, 0, -1e-5, 10))

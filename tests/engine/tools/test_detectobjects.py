@@ -14,6 +14,7 @@ from affine import Affine
 
 from imagerydl.errors import CancelledError, DataError, OutputError, ParameterError, TrustError
 from imagerydl.events import Reporter
+from imagerydl.imagery.transforms import apply, compose
 from imagerydl.jobs import make_job, run_job
 
 #: A raster function to Esri's contract: a batch of one, class id as 1-based position, confidence in percent,
@@ -221,7 +222,10 @@ def test_pixel_space_counts_pixels_of_the_image_itself(make_raster, model, detec
 
 @pytest.mark.parametrize(
     "transform",
-    [Affine(2, 0, 5e5, 0, 2, 5e6), Affine.translation(5e5, 5e6) * Affine.rotation(25) * Affine.scale(2, -2)],
+    [
+        Affine(2, 0, 5e5, 0, 2, 5e6),
+        compose(Affine.translation(5e5, 5e6), Affine.rotation(25), Affine.scale(2, -2)),
+    ],
     ids=["south-up", "rotated"],
 )
 def test_odd_grids_place_objects_by_their_transform(make_raster, model, detect, transform):
@@ -229,7 +233,7 @@ def test_odd_grids_place_objects_by_their_transform(make_raster, model, detect, 
     _, shapes, _ = detect.features()
     smallest = shapes[np.argmin(shapely.area(shapes))]
     expected = shapely.transform(
-        shapely.box(27, 30, 37, 36), lambda xy: np.array([transform * p for p in xy])
+        shapely.box(27, 30, 37, 36), lambda xy: np.array([apply(transform, *p) for p in xy])
     )
     assert shapely.equals_exact(shapely.normalize(smallest.geoms[0]), shapely.normalize(expected), 1e-6)
 

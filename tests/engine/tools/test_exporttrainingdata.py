@@ -16,6 +16,7 @@ from imagerydl import tools
 from imagerydl.chips.folder import read_exported_folder
 from imagerydl.errors import CancelledError, DataError, EngineError, OutputError, ParameterError
 from imagerydl.events import Reporter
+from imagerydl.imagery.transforms import apply, compose
 from imagerydl.jobs import make_job, run_job
 
 DUBAI = Path(__file__).parents[4] / "shared" / "data" / "seg_dubai_mbrsc"
@@ -56,7 +57,7 @@ class Scene:
         """Polygons that cover (column, row, width, height) exactly."""
         wkb = []
         for column, row, width, height in boxes:
-            (x0, y0), (x1, y1) = TRANSFORM * (column, row), TRANSFORM * (column + width, row + height)
+            (x0, y0), (x1, y1) = apply(TRANSFORM, column, row), apply(TRANSFORM, column + width, row + height)
             wkb.append(shapely.to_wkb(shapely.box(x0, y1, x1, y0)))
         pyogrio.raw.write(
             self.folder / name, np.array(wkb, dtype=object), [np.array(f) for f in fields.values()],
@@ -280,7 +281,7 @@ def test_stride_places_the_tiles(scene, stride, columns, rows):
     assert len(ids(out)) == columns * rows
     with rasterio.open(out / "images" / "000000000001.tif") as dataset:
         assert dataset.shape == (16, 16)
-        assert dataset.transform == TRANSFORM * Affine.translation(stride, 0)
+        assert dataset.transform == compose(TRANSFORM, Affine.translation(stride, 0))
         assert dataset.crs.to_epsg() == 32633
 
 
@@ -339,7 +340,7 @@ def test_export_tiles_have_no_labels(scene):
 def test_export_tiles_where_labels_are(scene):
     """E21: with class data only tiles that hold a feature are written, also for points."""
     path = scene.folder / "points.gpkg"
-    point = shapely.to_wkb(shapely.Point(*(TRANSFORM * (20, 20))))
+    point = shapely.to_wkb(shapely.Point(*apply(TRANSFORM, 20, 20)))
     pyogrio.raw.write(path, np.array([point], dtype=object), [], [], geometry_type="Point", crs="EPSG:32633")
     out = scene.export(IN_RASTER=[scene.raster()], IN_CLASS_DATA=str(path), METADATA_FORMAT="Export_Tiles")
     assert ids(out) == ["000000000005"]
@@ -359,7 +360,7 @@ def test_mask_polygons(scene):
 def test_extent_and_cell_size_change_the_grid(scene):
     """E11."""
     image = scene.raster()
-    (x0, y0), (x1, y1) = TRANSFORM * (10, 12), TRANSFORM * (43, 45)
+    (x0, y0), (x1, y1) = apply(TRANSFORM, 10, 12), apply(TRANSFORM, 43, 45)
     extent = f"{x0},{x1},{y1},{y0} [EPSG:32633]"
     out = scene.export(IN_RASTER=[image], METADATA_FORMAT="Export_Tiles", EXTENT=extent)
     assert len(ids(out)) == 4
@@ -461,7 +462,10 @@ def test_several_rasters_are_one_mosaic(scene):
     data = np.arange(48 * 64, dtype=np.uint16).reshape(1, 48, 64) + 1
     left = scene.raster("left.tif", data=data[:, :, :40], size=(40, 48))
     right = scene.raster(
-        "right.tif", data=data[:, :, 40:], size=(24, 48), transform=TRANSFORM * Affine.translation(40, 0)
+        "right.tif",
+        data=data[:, :, 40:],
+        size=(24, 48),
+        transform=compose(TRANSFORM, Affine.translation(40, 0)),
     )
     out = scene.export(IN_RASTER=[left, right], METADATA_FORMAT="Export_Tiles")
     assert len(ids(out)) == 12

@@ -163,3 +163,25 @@ def test_an_existing_layer_is_kept_unless_asked(tmp_path):
     with pytest.raises(OutputError):
         run(source, tmp_path / "kept.gpkg")
     assert run(source, tmp_path / "kept.gpkg", OVERWRITE=True)["FEATURE_COUNT"] == 3
+
+
+def test_detections_in_different_images_leave_each_other_alone(tmp_path):
+    """Without georeference all coordinates are pixels: the same ones, in every image."""
+    same = shapely.box([0, 0, 1], [-9, -9, -9], [9, 9, 9], [0, 0, 0])
+    columns = {
+        "Confidence": np.array([0.9, 0.8, 0.7]),
+        "Image": np.array(["a.tif", "b.tif", "b.tif"], object),
+    }
+    events: list[dict[str, object]] = []
+    source = write(tmp_path / "found.gpkg", same, None, **columns)
+    run(source, tmp_path / "kept.gpkg", events)
+    _, geometries, kept = read(tmp_path / "kept.gpkg")
+    assert kept["Confidence"].tolist() == [0.9, 0.8]
+    assert [geometry.bounds for geometry in geometries] == [(0, -9, 9, 0)] * 2
+    assert any("2 images" in str(event.get("text")) for event in events)
+    # On the map the same object seen in two images is the same object, unless the user says otherwise.
+    placed = write(tmp_path / "placed.gpkg", same, **columns)
+    assert run(placed, tmp_path / "one.gpkg")["FEATURE_COUNT"] == 1
+    assert run(placed, tmp_path / "two.gpkg", IMAGE_FIELD="image")["FEATURE_COUNT"] == 2
+    with pytest.raises(ParameterError, match="IMAGE_FIELD"):
+        run(placed, tmp_path / "none.gpkg", IMAGE_FIELD="photo")

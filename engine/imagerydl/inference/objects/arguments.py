@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from ...errors import ParameterError
 from ...models.arguments import BOOLEAN, NUMBER, ModelArgument
-from ..arguments import default_batch, read_arguments, read_number, read_truth
+from ..arguments import TILE_SIZE, default_batch, read_arguments
 
 KEY = "MODEL_ARGUMENTS"
 
-#: What every detector takes.
+#: What every detector takes, each with a field of :class:`DetectionArguments`.
 DETECTION_ARGUMENTS = (
     ModelArgument(
         "padding",
@@ -22,6 +21,7 @@ DETECTION_ARGUMENTS = (
         "half a tile. Left out, a quarter of the tile. Best at least half as wide as the objects are large: "
         "larger ones are put together from parts.",
         minimum=0,
+        whole=True,
     ),
     ModelArgument(
         "threshold",
@@ -46,6 +46,7 @@ DETECTION_ARGUMENTS = (
         label="Batch size",
         help="Tiles run together. It is halved by itself when memory runs out.",
         minimum=1,
+        whole=True,
     ),
     ModelArgument(
         "exclude_pad_detections",
@@ -63,13 +64,7 @@ DETECTION_ARGUMENTS = (
         help="Whether each tile is looked at in eight views, flipped and turned: finds more, and is eight "
         "times slower.",
     ),
-    ModelArgument(
-        "tile_size",
-        NUMBER,
-        label="Tile size",
-        help="Side of a tile in pixels. Left out, the model's own; models bound to one size take no other.",
-        minimum=1,
-    ),
+    TILE_SIZE,
     ModelArgument(
         "return_bboxes",
         BOOLEAN,
@@ -79,46 +74,13 @@ DETECTION_ARGUMENTS = (
     ),
 )
 
-_INFINITY = float("inf")
-
-
-def _share(name: str, text: str) -> float:
-    try:
-        return read_number(name, text, 0, 1, whole=False)
-    except ParameterError as error:
-        fix = error.fix + " Confidences of the result are percent; here 50 % is 0.5."
-        raise ParameterError(error.message, fix) from error
-
-
-_READERS = {
-    "padding": lambda name, text: read_number(name, text, 0, _INFINITY, whole=True),
-    "threshold": _share,
-    "nms_overlap": lambda name, text: read_number(name, text, 0, 1, whole=False),
-    "batch_size": lambda name, text: read_number(name, text, 1, _INFINITY, whole=True),
-    "exclude_pad_detections": read_truth,
-    "test_time_augmentation": read_truth,
-    "tile_size": lambda name, text: read_number(name, text, 1, _INFINITY, whole=True),
-    "return_bboxes": read_truth,
-}
-
 #: What a model and the run both need to know where the model declares it.
-_SHARED = frozenset(_READERS) - {"threshold", "nms_overlap"}
+_SHARED = frozenset(argument.name for argument in DETECTION_ARGUMENTS) - {"threshold", "nms_overlap"}
 
 
 @dataclass(frozen=True)
 class DetectionArguments:
-    """How objects are looked for; None where the model, or its size, decides.
-
-    Attributes:
-        padding: Margin in pixels that a tile shares with each neighbour.
-        threshold: Least confidence, 0 to 1.
-        nms_overlap: Intersection over union above which a tile's objects of one class are duplicates.
-        batch_size: Tiles run together.
-        exclude_pad_detections: Whether each object comes once.
-        test_time_augmentation: Whether flipped and turned views are looked at, too.
-        tile_size: Side of a tile in pixels.
-        return_bboxes: Whether outlines are left out.
-    """
+    """The values of :data:`DETECTION_ARGUMENTS`; None where the model, or its size, decides."""
 
     padding: Optional[int] = None
     threshold: Optional[float] = None
@@ -142,7 +104,8 @@ class DetectionArguments:
         Raises:
             ParameterError: Naming the argument that has no usable value, or that nobody knows.
         """
-        return cls(**read_arguments(arguments, _READERS, DETECTION_ARGUMENTS, declared, _SHARED, KEY))
+        hints = {"threshold": "Confidences of the result are percent; here 50 % is 0.5."}
+        return cls(**read_arguments(arguments, DETECTION_ARGUMENTS, declared, _SHARED, KEY, hints))
 
     def completed(self, padding: Optional[int], batch_size: Optional[int]) -> DetectionArguments:
         """With what a definition says in place of what was not given."""

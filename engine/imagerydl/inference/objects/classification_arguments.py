@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Optional
 
 from ...models.arguments import BOOLEAN, NUMBER, ModelArgument
-from ..arguments import read_arguments, read_number, read_truth
+from ..arguments import read_arguments
 from .arguments import KEY
 
-#: What every classifier takes.
+#: What every classifier takes, each with a field of :class:`ClassificationArguments`.
 CLASSIFICATION_ARGUMENTS = (
     ModelArgument(
         "padding",
@@ -19,6 +19,7 @@ CLASSIFICATION_ARGUMENTS = (
         label="Padding",
         help="Pixels added on every side of an object that is cropped to its bounding box.",
         minimum=0,
+        whole=True,
     ),
     ModelArgument(
         "batch_size",
@@ -27,6 +28,7 @@ CLASSIFICATION_ARGUMENTS = (
         label="Batch size",
         help="Objects classified together. It is halved by itself when memory runs out.",
         minimum=1,
+        whole=True,
     ),
     ModelArgument(
         "threshold",
@@ -47,28 +49,13 @@ CLASSIFICATION_ARGUMENTS = (
     ),
 )
 
-_INFINITY = float("inf")
-_READERS = {
-    "padding": lambda name, text: read_number(name, text, 0, _INFINITY, whole=True),
-    "batch_size": lambda name, text: read_number(name, text, 1, _INFINITY, whole=True),
-    "threshold": lambda name, text: read_number(name, text, 0, 1, whole=False),
-    "test_time_augmentation": read_truth,
-}
-
 #: What a model and the run both need to know where the model declares it.
 _SHARED = frozenset({"padding", "batch_size"})
 
 
 @dataclass(frozen=True)
 class ClassificationArguments:
-    """How objects are classified.
-
-    Attributes:
-        padding: Pixels around an object that is cropped to its bounding box.
-        batch_size: Objects classified together.
-        threshold: Least probability of a class, of several.
-        test_time_augmentation: Whether flipped and turned views are averaged.
-    """
+    """The values of :data:`CLASSIFICATION_ARGUMENTS`."""
 
     padding: int = 0
     batch_size: int = 16
@@ -88,4 +75,4 @@ class ClassificationArguments:
         Raises:
             ParameterError: Naming the argument that has no usable value, or that nobody knows.
         """
-        return cls(**read_arguments(arguments, _READERS, CLASSIFICATION_ARGUMENTS, declared, _SHARED, KEY))
+        return cls(**read_arguments(arguments, CLASSIFICATION_ARGUMENTS, declared, _SHARED, KEY))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -18,7 +18,10 @@ from ...events import Reporter
 from ...imagery.grid import Grid
 from ...imagery.layer_style import save_layer_style
 from ...imagery.source import RasterSource, open_source
-from ...labels.geometry import is_pixel_space, layer_on, transformed
+from ...imagery.transforms import compose
+from ...labels.geometry import is_pixel_space, layer_on, mapped, transformed
+from ...labels.image_names import ImageNames
+from ...labels.image_space import image_field, image_names
 from ..items import Item, raster_items
 from ..sources import report_damage
 from .classifier import Labels, ObjectClassifier, surrounding
@@ -144,6 +147,7 @@ class _OfFeatures(_Classification):
         self._waiting = ~shapely.is_missing(table.geometries)
         self._total = int(self._waiting.sum())
         self._outside = self._waiting.copy()
+        self._image_of = self._find_images()
         self._each_item()
         self._report()
 
@@ -153,36 +157,40 @@ class _OfFeatures(_Classification):
             shapes = layer_on(
                 self._table, self._table.geometries[places], source.grid, self._reporter.message
             )
-            shapes = _in_pixels(shapes, source.grid)
+            shapes = mapped(shapes, ~source.grid.transform)
             boxes = shapely.bounds(shapes).reshape(-1, 4)
             centres = (boxes[:, :2] + boxes[:, 2:]) / 2
             inside = ((centres >= 0) & (centres < (source.grid.width, source.grid.height))).all(axis=1)
             windows = self._classifier.form.windows(shapes)
             windows[~inside, 2:] = -1
             self._outside[places[inside]] = False
-            for labels in self._classifier.classify(source, shapes, windows):
-                self._keep(labels, places)
-                done = places[labels.places]
-                self._waiting[done] = False
-                self._surround(done, windows[labels.places], source.grid)
-                note = "" if len(self._items) == 1 else f"image {number + 1} of {len(self._items)}"
-                self._reporter.progress(
-                    "Classifying objects",
-                    self._total - int(self._waiting.sum()),
-                    self._total,
-                    "objects",
-                    note,
-                )
+            note = "" if len(self._items) == 1 else f"image {number + 1} of {len(self._items)}"
+            with closing(self._classifier.classify(source, shapes, windows)) as classified:
+                for labels in classified:
+                    self._keep(labels, places)
+                    done = places[labels.places]
+                    self._waiting[done] = False
+                    self._surround(done, windows[labels.places], source.grid)
+                    count = self._total - int(self._waiting.sum())
+                    self._reporter.progress("Classifying objects", count, self._total, "objects", note)
             report_damage(source.damage, "it counts as no data", self._reporter)
 
     def _belongs(self, item: Item) -> np.ndarray:
         """Which features may lie on an item: of several images, those that a field Image gives to it."""
-        field = next((i for i, name in enumerate(self._table.fields) if name.lower() == IMAGE.lower()), None)
-        if field is None or len(self._items) == 1 or self._table.crs is not None:
+        if self._image_of is None:
             return np.ones(len(self._table), dtype=bool)
-        return np.array(
-            [str(cell) in (item.name, item.stem) for cell in self._table.columns[field]], dtype=bool
-        )
+        return self._image_of == item.images[0]
+
+    def _find_images(self) -> Optional[np.ndarray]:
+        """The image each feature lies on, None for one that is not here; None where all may lie anywhere."""
+        fields = self._table.fields
+        field = image_field(fields, None, self._table.crs is not None, self._table.name, "IN_FEATURES")
+        if not field or len(self._items) == 1:
+            return None
+        finder = ImageNames([item.images[0] for item in self._items])
+        cells = image_names(self._table.columns[fields.index(field)])
+        means = {name: finder.find(name, self._table.name) for name in dict.fromkeys(cells)}
+        return np.array([*(means[name] for name in cells), None], dtype=object)[:-1]
 
     def _surround(self, places: np.ndarray, windows: np.ndarray, grid: Grid) -> None:
         """Points and lines come out as the ground that their chip shows."""
@@ -191,8 +199,8 @@ class _OfFeatures(_Classification):
             return
         transform = grid.transform
         if grid.crs is None and is_pixel_space(grid) and self._lies_below():
-            transform = Affine.scale(1, -1) * transform
-        polygons = _moved(surrounding(windows[thin]), transform)
+            transform = compose(Affine.scale(1, -1), transform)
+        polygons = mapped(surrounding(windows[thin]), transform)
         if grid.crs is not None and self._table.crs not in (None, grid.crs):
             polygons = transformed(grid.crs, self._table.crs, polygons)
         self._outlines[places[thin]] = polygons
@@ -245,8 +253,9 @@ class _OfImages(_Classification):
         with self._open(item, cell) as source:
             shapes = np.full(1, None, dtype=object)
             windows = np.array([[0, 0, source.grid.width, source.grid.height]])
-            for labels in self._classifier.classify(source, shapes, windows):
-                self._keep(labels, np.array([number]))
+            with closing(self._classifier.classify(source, shapes, windows)) as classified:
+                for labels in classified:
+                    self._keep(labels, np.array([number]))
         if self._names[number] is None:
             self._reporter.warning(f"{item.name} has no valid pixel and gets no class.")
         self._reporter.progress("Classifying images", number + 1, len(self._items), "images")
@@ -272,18 +281,3 @@ def _outline(grid: Grid, crs: Optional[CRS]) -> Optional[shapely.Polygon]:
         return None
     outline = np.array([shapely.Polygon(grid.corners)], dtype=object)
     return outline[0] if grid.crs == crs else transformed(grid.crs, crs, outline)[0]
-
-
-def _in_pixels(shapes: np.ndarray, grid: Grid) -> np.ndarray:
-    return _moved(shapes, ~grid.transform)
-
-
-def _moved(shapes: np.ndarray, t: Affine) -> np.ndarray:
-    if not len(shapes):
-        return shapes
-
-    def move(points: np.ndarray) -> np.ndarray:
-        xs, ys = points.T
-        return np.column_stack([t.a * xs + t.b * ys + t.c, t.d * xs + t.e * ys + t.f])
-
-    return shapely.transform(shapes, move)

@@ -12,7 +12,8 @@ from rasterio.crs import CRS
 from ...errors import DataError
 from ...imagery.grid import Grid
 from ...imagery.inspection import inspect_raster
-from ...labels.geometry import is_pixel_space, transformed
+from ...imagery.transforms import compose
+from ...labels.geometry import is_pixel_space, mapped, transformed
 from ..items import Item
 
 
@@ -44,9 +45,9 @@ class Placement:
         transform = grid.transform
         if pixel_space and grid.is_georeferenced:
             # Extent and cell size have made another lattice of that of the image.
-            transform = ~inspect_raster(item.images[0]).grid.transform * transform
+            transform = compose(~inspect_raster(item.images[0]).grid.transform, transform)
         is_pixels = pixel_space or is_pixel_space(grid)
-        self._transform: Affine = Affine.scale(1, -1) * transform if is_pixels else transform
+        self._transform: Affine = compose(Affine.scale(1, -1), transform) if is_pixels else transform
         self._own = None if pixel_space else grid.crs
         self.crs = self._own if is_first else crs
         if (self._own is None) != (self.crs is None):
@@ -61,15 +62,7 @@ class Placement:
 
         What the layer's system cannot show becomes None.
         """
-        if not len(shapes):
-            return shapes
-        t = self._transform
-
-        def move(points: np.ndarray) -> np.ndarray:
-            columns, rows = points.T
-            return np.column_stack([t.a * columns + t.b * rows + t.c, t.d * columns + t.e * rows + t.f])
-
-        placed = shapely.transform(shapes, move)
+        placed = mapped(shapes, self._transform)
         if self._own is not None and self._own != self.crs:
             placed = transformed(self._own, self.crs, placed)
             placed[shapely.is_empty(placed)] = None

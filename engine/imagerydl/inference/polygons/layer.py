@@ -16,6 +16,7 @@ from rasterio.crs import CRS
 from ...errors import OutputError
 from ...imagery.layer_style import save_layer_style
 from ...labels.classes import ClassSchema
+from ...labels.geometry import mapped
 from ...outputs import explained
 from ...tool import VECTOR_EXTENSIONS
 from ..areas import AreaMeasure
@@ -117,16 +118,7 @@ class PolygonLayer:
         regions, self._regions = self._regions[:count], self._regions[count:]
         in_pixels, self._outlines = _divided(self._outlines, count)
         drawn, self._drawn = _divided(self._drawn, count)
-        t = self._place
-        placed = shapely.transform(
-            drawn,
-            lambda points: np.column_stack(
-                [
-                    t.a * points[:, 0] + t.b * points[:, 1] + t.c,
-                    t.d * points[:, 0] + t.e * points[:, 1] + t.f,
-                ]
-            ),
-        )
+        placed = mapped(drawn, self._place)
         if self._tolerance is not None:
             placed = square_up(placed, self._tolerance)
         placed = shapely.orient_polygons(placed)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
 from imagerydl.errors import ParameterError
-from imagerydl.inference.objects.arguments import DetectionArguments
-from imagerydl.inference.objects.classification_arguments import ClassificationArguments
+from imagerydl.inference.arguments import PIXEL_ARGUMENTS, PixelArguments
+from imagerydl.inference.objects.arguments import DETECTION_ARGUMENTS, DetectionArguments
+from imagerydl.inference.objects.classification_arguments import (
+    CLASSIFICATION_ARGUMENTS,
+    ClassificationArguments,
+)
 from imagerydl.models.arguments import ModelArgument
 
 
@@ -41,3 +47,19 @@ def test_arguments_of_the_seed_are_understood():
     """O18: "padding 0;batch_size 4"."""
     read = ClassificationArguments.parse({"padding": "0", "batch_size": "4"})
     assert (read.padding, read.batch_size, read.threshold) == (0, 4, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [
+        (PIXEL_ARGUMENTS, PixelArguments),
+        (DETECTION_ARGUMENTS, DetectionArguments),
+        (CLASSIFICATION_ARGUMENTS, ClassificationArguments),
+    ],
+)
+def test_each_argument_has_its_field_and_its_default(table, values):
+    assert {argument.name for argument in table} == {field.name for field in fields(values)}
+    for argument in table:
+        stated = getattr(values.parse({argument.name: argument.default}), argument.name)
+        # None where the model decides: what the table states then holds for most models.
+        assert getattr(values.parse(None), argument.name) in (None, stated)
