@@ -1,4 +1,4 @@
-"""The plugin object: registers the Processing provider and what its dialogs come with, and nothing else."""
+"""The plugin object: registers the provider, what its dialogs come with, and the docks' switches."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ class ImageryDeepLearningPlugin:
     """What QGIS starts and stops.
 
     Args:
-        iface: The QGIS window, None under ``qgis_process``. Not used: everything is in the Toolbox.
+        iface: The QGIS window, None under ``qgis_process``.
     """
 
     def __init__(self, iface: Any = None) -> None:
+        self._iface = iface
+        self._switches: Any = None
         self._provider: Optional[ImageryProvider] = None
         self._companion: Optional[companions.Companion] = None
 
@@ -35,9 +37,16 @@ class ImageryDeepLearningPlugin:
 
             self._companion = ModelCompanion()
             companions.register(self._companion)
+        if self._switches is None and self._iface is not None:
+            from .ui.docks import DockSwitches
+
+            self._switches = DockSwitches(self._iface)
 
     def unload(self) -> None:
         """Take everything out again."""
+        if self._switches is not None:
+            self._switches.remove()
+            self._switches = None
         if self._companion is not None:
             companions.unregister(self._companion)
             self._companion = None

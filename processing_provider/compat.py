@@ -47,7 +47,30 @@ SKIP_VALIDITY_CHECKS = _first(
 )
 
 
+GEOMETRY_POLYGON = _first("Qgis.GeometryType.Polygon", "QgsWkbTypes.PolygonGeometry")
+WKB_MULTIPOLYGON = _first("Qgis.WkbType.MultiPolygon", "QgsWkbTypes.MultiPolygon")
+LAYER_RASTER = _first("Qgis.LayerFilter.RasterLayer", "QgsMapLayerProxyModel.RasterLayer")
+LAYER_POLYGON = _first("Qgis.LayerFilter.PolygonLayer", "QgsMapLayerProxyModel.PolygonLayer")
+LAYER_VECTOR = _first("Qgis.LayerFilter.HasGeometry", "QgsMapLayerProxyModel.HasGeometry")
+NO_GEOMETRY = _first("Qgis.FeatureRequestFlag.NoGeometry", "QgsFeatureRequest.NoGeometry")
+WARNING = _first("Qgis.MessageLevel.Warning", "Qgis.Warning")
+
+
+def integer_field(name: str) -> qgis.core.QgsField:
+    """A 32-bit integer field."""
+    return qgis.core.QgsField(name, _field_kinds().Int)
+
+
+def text_field(name: str, length: int = 0) -> qgis.core.QgsField:
+    """A text field."""
+    kind = QMetaType.Type.QString if qgis.core.Qgis.QGIS_VERSION_INT >= 33800 else QVariant.String
+    return qgis.core.QgsField(name, kind, len=length)
+
+
 def long_integer_field(name: str) -> qgis.core.QgsField:
     """A 64-bit integer field."""
-    kinds = QMetaType.Type if qgis.core.Qgis.QGIS_VERSION_INT >= 33800 else QVariant
-    return qgis.core.QgsField(name, kinds.LongLong)
+    return qgis.core.QgsField(name, _field_kinds().LongLong)
+
+
+def _field_kinds() -> Any:
+    return QMetaType.Type if qgis.core.Qgis.QGIS_VERSION_INT >= 33800 else QVariant

@@ -140,3 +140,34 @@ def project():
     QgsProject.instance().clear()
     yield QgsProject.instance()
     QgsProject.instance().clear()
+
+
+@pytest.fixture
+def raised(monkeypatch):
+    """What was raised in slots, which must be nothing: Qt swallows it, or QGIS shows a traceback."""
+    errors = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: errors.append(error))
+    yield errors
+    assert errors == []
+
+
+@pytest.fixture
+def raster(project, tmp_path):
+    """Imagery to draw on, in the project."""
+    from mouse import SIZE
+    from qgis.core import QgsRasterLayer
+    from samples import write_raster
+
+    layer = QgsRasterLayer(write_raster(tmp_path / "town.tif", SIZE, SIZE), "town")
+    project.addMapLayer(layer)
+    return layer
+
+
+@pytest.fixture
+def canvas(raster):
+    """A map that shows it."""
+    from mouse import make_canvas
+
+    canvas = make_canvas(raster)
+    yield canvas
+    canvas.deleteLater()

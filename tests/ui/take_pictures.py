@@ -14,17 +14,21 @@ import processing
 from qgis.core import (
     Qgis,
     QgsApplication,
+    QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
     QgsFeature,
+    QgsFeatureRequest,
+    QgsFillSymbol,
     QgsGeometry,
     QgsProject,
     QgsRasterBlock,
     QgsRasterFileWriter,
     QgsRasterLayer,
     QgsRectangle,
+    QgsRendererCategory,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QEventLoop, QModelIndex, QTimer
+from qgis.PyQt.QtCore import QEventLoop, QModelIndex, Qt, QTimer
 from qgis.PyQt.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -34,7 +38,7 @@ from qgis.PyQt.QtWidgets import (
     QTabWidget,
     QWidget,
 )
-from qgis.utils import iface
+from qgis.utils import iface, plugins
 
 PICTURES = Path(os.environ["IMAGERYDL_PICTURES"])
 LOG = Path(os.environ["IMAGERYDL_PICTURES_LOG"])
@@ -292,6 +296,110 @@ def picture_export() -> None:
     shutil.copyfile(next(folder.rglob("preview.png")), PICTURES / "export-preview.png")
 
 
+def fresh_window(name: str, part: float) -> QgsRasterLayer:
+    """A project with one raster of the town; the map shows that part of its width, from its middle."""
+    raster = QgsRasterLayer(os.environ["IMAGERYDL_TOWN"] + f"/{name}.tif", name)
+    QgsProject.instance().clear()
+    QgsProject.instance().setCrs(raster.crs())
+    QgsProject.instance().addMapLayer(raster)
+    for dock in iface.mainWindow().findChildren(QDockWidget):
+        dock.hide()
+    iface.mainWindow().resize(1280, 860)
+    wait(1000)
+    box = raster.extent()
+    box.scale(part)
+    iface.mapCanvas().setExtent(box)
+    return raster
+
+
+def town_shapes(name: str, value: int, box: QgsRectangle, most: int) -> list[QgsGeometry]:
+    """Some of the town's own polygons of a class."""
+    layer = QgsVectorLayer(os.environ["IMAGERYDL_TOWN"] + f"/{name}.gpkg", name)
+    request = QgsFeatureRequest(box).setFilterExpression(f'"classvalue" = {value}')
+    shapes = [QgsGeometry(feature.geometry()) for feature in layer.getFeatures(request)]
+    return sorted((shape for shape in shapes if box.contains(shape.boundingBox())), key=_area)[-most:]
+
+
+def _area(shape: QgsGeometry) -> float:
+    return shape.area()
+
+
+def open_dock(name: str) -> QWidget:
+    """One of the plugin's docks, beside the map."""
+    switches = plugins["imagerydl"]._switches
+    switches.actions[name].setChecked(True)
+    dock = switches.dock(name)
+    iface.mainWindow().resizeDocks([dock], [430], Qt.Orientation.Horizontal)
+    wait(800)
+    return dock
+
+
+def picture_label_dock() -> None:
+    """Samples drawn on the town, and one being drawn."""
+    fresh_window("train", 0.55)
+    dock = open_dock("label")
+    samples = SCRATCH / "town_samples.gpkg"
+    samples.unlink(missing_ok=True)
+    dock.classes.load(os.environ["IMAGERYDL_TOWN"] + "/classes.txt")
+    dock.new_samples(str(samples))
+    box = iface.mapCanvas().extent()
+    for value, most in ((1, 14), (3, 16), (4, 2), (5, 3)):
+        dock.classes.choose(value)
+        for shape in town_shapes("train", value, box, most):
+            dock._draw(shape, QgsProject.instance().crs())
+    dock.classes.choose(1)
+    dock.set_tool("polygon")
+    wait(400)
+    dock.save()
+    iface.mapCanvas().refresh()
+    iface.mapCanvas().waitWhileRendering()
+    wait(1500)
+    save(iface.mainWindow(), "label-objects.png")
+    dock.close()
+
+
+def picture_review_dock() -> None:
+    """Objects found in the town, some of which are none, under review."""
+    raster = fresh_window("held_out", 0.5)
+    found = QgsVectorLayer(
+        f"Polygon?crs={raster.crs().authid()}&field=Class:integer&field=ClassName:string"
+        "&field=Confidence:double",
+        "detected objects",
+        "memory",
+    )
+    features = []
+    for number, shape in enumerate(town_shapes("held_out", 1, raster.extent(), 60)):
+        feature = QgsFeature(found.fields())
+        box = shape.boundingBox()
+        if number % 9 == 4:  # beside the house
+            box = QgsRectangle(box.xMinimum() + 9, box.yMinimum() + 9, box.xMaximum() + 9, box.yMaximum() + 9)
+        feature.setGeometry(QgsGeometry.fromRect(box))
+        feature.setAttributes([1, "Building", 42.0 + (number * 37 % 57)])
+        features.append(feature)
+    found.dataProvider().addFeatures(features)
+    symbol = QgsFillSymbol.createSimple({"style": "no", "outline_color": "#d64541", "outline_width": "0.5"})
+    found.setRenderer(QgsCategorizedSymbolRenderer("Class", [QgsRendererCategory(1, symbol, "Building")]))
+    QgsProject.instance().addMapLayer(found)
+    dock = open_dock("review")
+    copy = SCRATCH / "town_review.gpkg"
+    copy.unlink(missing_ok=True)
+    dock.layer_box.setLayer(found)
+    dock.review_copy(str(copy))
+    QgsProject.instance().removeMapLayer(found.id())
+    dock.panel.order_box.setCurrentIndex(1)
+    for number in range(18):
+        if number % 5 == 2:
+            dock.panel.issue_box.setCurrentIndex(1)
+            dock.reject()
+        else:
+            dock.approve()
+    dock.panel.issue_box.setCurrentIndex(0)
+    iface.mapCanvas().waitWhileRendering()
+    wait(1500)
+    save(iface.mainWindow(), "review-results.png")
+    dock.close()
+
+
 def take() -> None:
     """Every picture, then leave without questions."""
     try:
@@ -307,6 +415,8 @@ def take() -> None:
             picture_dialog(name, tool_id, {**layers.get(tool_id, {}), **values})
         picture_arguments(raster)
         picture_export()
+        picture_label_dock()
+        picture_review_dock()
         say("done")
     except Exception:  # noqa: BLE001 - an uncaught one would open a dialog and wait for ever
         say(traceback.format_exc())

@@ -5,6 +5,7 @@ Works with bare arrays of geometries (pyogrio and shapely).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Optional, Protocol
@@ -28,6 +29,9 @@ from .source import split_layer_name
 #: Features read in one go, from files in which reading can start anywhere.
 _PART = 50_000
 _READ_IN_PARTS = ("GPKG", "ESRI Shapefile", "OpenFileGDB")
+
+#: Names that the GeoPackage standard gives to srs_id -1 and 0, and GDAL to one of its own.
+_UNDEFINED = re.compile(r'\w+\["Undefined (Cartesian |geographic )?SRS"', re.IGNORECASE)
 
 
 class Placed(Protocol):
@@ -161,8 +165,16 @@ def read_layer(path: str, what: str = "label layer") -> Layer:
     return Layer(file.name, file.crs, geometries, file.notes)
 
 
+def states_crs(text: Optional[str]) -> bool:
+    """Whether a layer's definition of its coordinate system is one.
+
+    A GeoPackage without a system says so by one of two systems called undefined.
+    """
+    return bool(text) and not _UNDEFINED.match(text)
+
+
 def _crs(text: Optional[str], name: str) -> Optional[CRS]:
-    if not text:
+    if not states_crs(text):
         return None
     try:
         return CRS.from_user_input(text)

@@ -13,6 +13,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from ..errors import DataError
 from .buffering import buffered
 from .fields import distinct_cells
+from .geometry import states_crs
 from .pixel_shapes import (
     POINTS_OR_LINES,
     boxes_from_columns,
@@ -44,7 +45,7 @@ def is_table(path: str) -> bool:
     """
     info = _about(path)
     named = any(str(field).strip().lower() in IMAGE_FIELDS for field in info.get("fields", ()))
-    return is_bare_table(path) or (named and not info.get("crs"))
+    return is_bare_table(path) or (named and not states_crs(info.get("crs")))
 
 
 def is_bare_table(path: str) -> bool:

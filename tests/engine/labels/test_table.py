@@ -313,3 +313,24 @@ def test_shapes_drawn_where_qgis_shows_the_photo_count_rows_down(tmp_path):
         )
         labels, _ = opened(f"{path}|layername={name}")
         assert boxes_of(labels) == [[10, 20, 30, 50], [5, 6, 7, 8.5]]
+
+
+def test_a_geopackage_that_calls_having_no_system_a_system_is_a_table_too(tmp_path):
+    """So QGIS writes layers without a coordinate system."""
+    undefined = (
+        'GEOGCS["Undefined geographic SRS",DATUM["unknown",SPHEROID["unknown",6378137,298.257223563]],'
+        'PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]]'
+    )
+    path = tmp_path / "drawn.gpkg"
+    pyogrio.raw.write(
+        str(path),
+        np.array([shapely.to_wkb(shapely.box(10, -40, 30, -20))], dtype=object),
+        [np.array([4], np.int32), np.array(["a.tif"], dtype=object)],
+        np.array(["Classvalue", "Image"]),
+        geometry_type="Polygon",
+        layer="samples",
+        crs=CRS.from_wkt(undefined).to_wkt(),
+    )
+    labels, _ = opened(str(path))
+    assert labels.is_table
+    assert boxes_of(labels) == [[10, 20, 30, 40]]

@@ -1,0 +1,1 @@
+"""The Label Objects dock: classes, drawing tools and the samples drawn with them."""

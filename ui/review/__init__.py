@@ -1,0 +1,1 @@
+"""The Review Results dock: one object after another, and a person's verdict on each."""
