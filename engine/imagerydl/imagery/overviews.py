@@ -53,7 +53,9 @@ def write_cloud_optimized(source: Path, target: Path, resampling: str = "nearest
                 "what lies between two classes is another class.",
                 "Choose nearest or mode.",
             )
-        with explained(target):
+        # GDAL keeps overviews in a file of its own first, whose blocks are small unless told otherwise, and
+        # each costs as much to begin as to fill.
+        with explained(target), rasterio.Env(GDAL_TIFF_OVR_BLOCKSIZE=BLOCK_SIZE):
             rasterio.shutil.copy(
                 str(source),
                 str(target),

@@ -19,7 +19,7 @@ def open_session(path: Path, device: Device, threads: Optional[int]) -> tuple[An
     """
     import onnxruntime
 
-    count = threads or os.cpu_count() or 1
+    count = _thread_count(threads)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = count
     options.inter_op_num_threads = 1
@@ -44,6 +44,19 @@ def open_session(path: Path, device: Device, threads: Optional[int]) -> tuple[An
             "Set up the runtime with CUDA, or use AUTO or CPU.",
         )
     return session, f"CPU ({count} thread{'s' if count > 1 else ''})"
+
+
+def tiles_at_once(device: str, threads: Optional[int]) -> Optional[int]:
+    """Tiles that one call of a session is best given; None for as many as there are.
+
+    On a processor, what a layer writes is still in the caches when the next one, or whoever decides the
+    pixels, reads it, as long as tiles are few: two threads have enough to do with one.
+    """
+    return max(1, _thread_count(threads) // 2) if device.startswith("CPU") else None
+
+
+def _thread_count(threads: Optional[int]) -> int:
+    return threads or os.cpu_count() or 1
 
 
 def _load_error(path: Path, error: Exception, version: str) -> ModelError:
