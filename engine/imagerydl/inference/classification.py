@@ -232,8 +232,9 @@ def classify(
                 pending.append(behind.submit(block.take, batch, pieces))
                 note = f"{tally.skipped} without data" if tally.skipped else ""
                 reporter.progress("Classifying pixels", tally.tiles, total, "tiles", note)
-                # One batch behind the model at a time: enough to overlap, and memory stays bounded.
-                while len(pending) > 1:
+                # Two batches behind the model: one is taken in, and the next is there while a band of
+                # rows is on its way to the disk. Memory stays bounded.
+                while len(pending) > 2:
                     pending.popleft().result()
             while pending:
                 pending.popleft().result()

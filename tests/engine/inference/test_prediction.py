@@ -38,6 +38,19 @@ def test_out_of_memory_halves_the_batch_says_so_and_goes_on():
     assert "batch_size 4" in said[1]
 
 
+def test_a_model_that_is_quickest_with_a_few_tiles_is_given_a_few_at_a_time():
+    class Few(Model):
+        at_once = 3
+
+    model = Few(room=2)
+    pieces = Predictor(model, 2, lambda text: None).scores(BATCH, VALID)
+    np.testing.assert_array_equal(np.concatenate(pieces), BATCH)
+    assert model.batches == [1] * 16  # 3 do not fit: half of them
+    model = Few()
+    Predictor(model, 2, lambda text: None).scores(BATCH, VALID)
+    assert model.batches == [3, 3, 3, 3, 3, 1]
+
+
 def test_a_single_tile_that_does_not_fit_is_an_error():
     with pytest.raises(OutOfMemoryError, match="single tile of 4 x 4"):
         Predictor(Model(room=0), 2, lambda text: None).scores(BATCH, VALID)
