@@ -1,7 +1,8 @@
 """What Classify Pixels costs beside the model alone: rates, memory, first tile.
 
-The bare side is ONNX Runtime fed from memory, with the same batches and threads, and nothing read,
-decided or written. Both sides do the same tiles in turn.
+The bare side is ONNX Runtime with its own settings, fed from memory, with the same batches and threads,
+and nothing read, decided or written. Both sides do the same tiles in turn. The engine chooses how it calls
+ONNX Runtime (tiles at once, layout of narrow networks), and that counts for it.
 """
 
 from __future__ import annotations

@@ -22,6 +22,10 @@ SIDE_FILES = (".aux.xml", ".vat.dbf", ".vat.cpg")
 #: Side of the squares a file is stored in.
 BLOCK_SIZE = 512
 
+#: GDAL gathers overviews in a file of its own, which it throws away. Its defaults are for files to keep:
+#: small blocks, each of which costs more to begin than to fill, compressed hard.
+_PASSING_FILE = {"GDAL_TIFF_OVR_BLOCKSIZE": BLOCK_SIZE, "ZSTD_LEVEL_OVERVIEW": 1}
+
 
 def write_cloud_optimized(source: Path, target: Path, resampling: str = "nearest") -> None:
     """Copy a raster to a COG: the same pixels, palette and band descriptions, with overviews.
@@ -53,7 +57,7 @@ def write_cloud_optimized(source: Path, target: Path, resampling: str = "nearest
                 "what lies between two classes is another class.",
                 "Choose nearest or mode.",
             )
-        with explained(target):
+        with explained(target), rasterio.Env(**_PASSING_FILE):
             rasterio.shutil.copy(
                 str(source),
                 str(target),

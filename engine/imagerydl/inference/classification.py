@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Optional
 
 import numpy as np
@@ -93,15 +94,14 @@ class _Block:
             self._held[layer] = np.empty(decider.shape_of(layer, shape), dtype=FORMS[layer].dtype)
         self._valid_pixels = 0
 
-    def take(self, batch: Batch, scores: Optional[np.ndarray]) -> None:
-        """Take in a predicted batch; ``scores`` is None where every tile was skipped."""
+    def take(self, batch: Batch, pieces: Sequence[np.ndarray]) -> None:
+        """Take in a predicted batch: the scores of its tiles, none where every tile was skipped."""
         run, row = self._run, batch.run.row
         self._skipped_by_row[row] = self._skipped_by_row.get(row, 0) + batch.skipped
-        if scores is not None:
-            if run.needs_probabilities:
-                scores = run.predictor.probabilities(scores)
-            for column, tile, valid in zip(batch.columns, scores, batch.counted):
-                self._assembler.add(column, tile, valid)
+        if run.needs_probabilities:
+            pieces = [run.predictor.probabilities(piece) for piece in pieces]
+        for column, tile, valid in zip(batch.columns, chain.from_iterable(pieces), batch.counted):
+            self._assembler.add(column, tile, valid)
         if batch.run.ends_row:
             for strip in self._assembler.finish_row(batch.run.row):
                 self._add(strip)
@@ -226,16 +226,15 @@ def classify(
             pending: deque[Future[None]] = deque()
             for batch in reader.batches(columns, columns.runs(plan.batch_size, tile_row)):
                 reporter.check_cancelled()
-                scores = (
-                    predictor.scores(batch.tiles, batch.valid, batch.positions) if batch.columns else None
-                )
+                pieces = predictor.scores(batch.tiles, batch.valid, batch.positions) if batch.columns else []
                 tally.tiles += len(batch.run.columns)
                 tally.skipped += batch.skipped
-                pending.append(behind.submit(block.take, batch, scores))
+                pending.append(behind.submit(block.take, batch, pieces))
                 note = f"{tally.skipped} without data" if tally.skipped else ""
                 reporter.progress("Classifying pixels", tally.tiles, total, "tiles", note)
-                # One batch behind the model at a time: enough to overlap, and memory stays bounded.
-                while len(pending) > 1:
+                # Two batches behind the model: one is taken in, and the next is there while a band of
+                # rows is on its way to the disk. Memory stays bounded.
+                while len(pending) > 2:
                     pending.popleft().result()
             while pending:
                 pending.popleft().result()

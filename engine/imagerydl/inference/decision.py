@@ -214,13 +214,14 @@ def winners(
         second = np.full_like(best, lowest if len(scores) > 1 else 0)
     number = np.uint8 if len(scores) <= 256 else np.uint16
     index = np.zeros(best.shape, dtype=number)
-    better = np.empty(best.shape, dtype=bool)
+    better, numbered = np.empty(best.shape, dtype=bool), np.empty_like(index)
     for channel in range(1, len(scores)):
         plane = scores[channel]
         np.greater(plane, best, out=better)
         # The latest channel that was better has the largest number: no selecting, which is slow where
         # neighbours differ.
-        np.maximum(index, better.view(np.uint8) * number(channel), out=index)
+        np.multiply(better.view(np.uint8), number(channel), out=numbered)
+        np.maximum(index, numbered, out=index)
         if second is not None:
             np.maximum(second, np.minimum(best, plane), out=second)
         np.maximum(best, plane, out=best)

@@ -117,10 +117,10 @@ def publish(
         for number, (name, target) in enumerate(targets.items()):
             reporter.check_cancelled()
             reporter.progress("Writing rasters", number, len(rasters), "rasters")
-            write_cloud_optimized(
-                spool.mosaic(name), target, resampling="nearest" if name == CLASSES else "average"
-            )
-            if name == CLASSES and present is not None:
+            is_classes = name == CLASSES
+            mosaic = spool.mosaic(name, tally.counts if is_classes else None)
+            write_cloud_optimized(mosaic, target, resampling="nearest" if is_classes else "average")
+            if is_classes and present is not None:
                 _describe(target, present, tally)
         reporter.progress("Writing rasters", len(rasters), len(rasters), "rasters")
     if present is not None:

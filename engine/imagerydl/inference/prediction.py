@@ -41,10 +41,12 @@ class Predictor:
         self._average_views = average_views
         self._competitors = [channel for channel in range(outputs) if channel not in excluded]
         self._crop = crop
-        self._batches = ShrinkingBatches(model.device, tell)
+        self._batches = ShrinkingBatches(model.device, tell, at_once=model.at_once)
 
-    def scores(self, batch: np.ndarray, valid: np.ndarray, positions: Sequence[Position] = ()) -> np.ndarray:
-        """Scores of the channels that compete ``[n, channels, h, w]``, cropped.
+    def scores(
+        self, batch: np.ndarray, valid: np.ndarray, positions: Sequence[Position] = ()
+    ) -> list[np.ndarray]:
+        """Scores of the channels that compete, cropped: ``[n, channels, h, w]`` of each call of the model.
 
         They are probabilities where views are averaged.
 
@@ -53,10 +55,9 @@ class Predictor:
             valid: ``[n, h, w]``.
             positions: Where they lie on the raster; only models that want positions need them.
         """
-        pieces = self._batches.run(
+        return self._batches.run(
             len(batch), batch.shape[2:], lambda part: self._run(batch[part], valid[part], positions[part])
         )
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def _run(self, batch: np.ndarray, valid: np.ndarray, positions: Sequence[Position]) -> np.ndarray:
         if self._average_views:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Optional, TypeVar
 
 from ..errors import OutOfMemoryError
 
@@ -17,13 +17,16 @@ class ShrinkingBatches:
         device: Where it runs, for messages.
         tell: Receives a sentence when the batch has to shrink.
         what: What a batch consists of.
+        at_once: Members a call is best given; None for all of a batch.
     """
 
-    def __init__(self, device: str, tell: Callable[[str], None], what: str = "tile") -> None:
+    def __init__(
+        self, device: str, tell: Callable[[str], None], what: str = "tile", at_once: Optional[int] = None
+    ) -> None:
         self._device = device
         self._tell = tell
         self._what = what
-        self._limit = 0  # members that fit the device; 0: not known to be limited
+        self._limit = at_once or 0  # members a call is given at most; 0: not known to be limited
 
     def run(self, count: int, size: tuple[int, int], call: Callable[[slice], Result]) -> list[Result]:
         """The results of ``call`` for all of a batch: one, or one for each piece.

@@ -8,6 +8,7 @@ resumed run ends with the same bytes as an unbroken one.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -149,10 +150,16 @@ class Spool:
             self._journal.close()
             self._journal = None
 
-    def mosaic(self, name: str) -> Path:
-        """A VRT of all bands of a raster."""
+    def mosaic(self, name: str, counts: Optional[Mapping[int, int]] = None) -> Path:
+        """A VRT of all bands of a raster.
+
+        Args:
+            name: Which raster.
+            counts: Pixels by value without those of no data, where they are known: statistics are made of
+                them, and GDAL need not read every pixel again for them.
+        """
         target = self._folder / f"{name}.vrt"
-        target.write_text("".join(self._vrt_lines(name)), encoding="utf-8")
+        target.write_text("".join(self._vrt_lines(name, counts)), encoding="utf-8")
         return target
 
     def _file(self, name: str, note: BandNote) -> Path:
@@ -213,7 +220,7 @@ class Spool:
         except (OSError, RasterioError) as error:
             raise write_error(path, error) from error
 
-    def _vrt_lines(self, name: str) -> Iterator[str]:
+    def _vrt_lines(self, name: str, counts: Optional[Mapping[int, int]]) -> Iterator[str]:
         grid, form = self._grid, self._forms[name]
         yield f'<VRTDataset rasterXSize="{grid.width}" rasterYSize="{grid.height}">\n'
         if grid.crs is not None:
@@ -225,6 +232,8 @@ class Spool:
             # Blocks like those of the bands: GDAL's own of 128 would read each of them four times.
             blocks = f'blockXSize="{BAND_ROWS}" blockYSize="{BAND_ROWS}"'
             yield f'<VRTRasterBand dataType="{GDAL_TYPES[form.dtype]}" band="{band}" {blocks}>\n'
+            if counts:
+                yield from _statistics_lines(counts, grid.width * grid.height)
             yield f"<Description>{escape(band_name)}</Description>\n"
             yield f"<NoDataValue>{form.nodata!r}</NoDataValue>\n"
             if form.scale != 1.0:
@@ -245,3 +254,21 @@ class Spool:
                 yield "</SimpleSource>\n"
             yield "</VRTRasterBand>\n"
         yield "</VRTDataset>\n"
+
+
+def _statistics_lines(counts: Mapping[int, int], pixels: int) -> Iterator[str]:
+    """Statistics of a raster as GDAL notes them of a band."""
+    valid = sum(counts.values())
+    mean = sum(value * count for value, count in counts.items()) / valid
+    variance = sum(count * (value - mean) ** 2 for value, count in counts.items()) / valid
+    statistics = {
+        "MAXIMUM": max(counts),
+        "MEAN": f"{mean:.14g}",
+        "MINIMUM": min(counts),
+        "STDDEV": f"{math.sqrt(variance):.14g}",
+        "VALID_PERCENT": f"{100 * valid / pixels:.4g}",
+    }
+    yield "<Metadata>"
+    for name, value in statistics.items():
+        yield f'<MDI key="STATISTICS_{name}">{value}</MDI>'
+    yield "</Metadata>\n"

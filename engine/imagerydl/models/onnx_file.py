@@ -73,6 +73,8 @@ class OnnxFile:
         opset: Version of the standard operators.
         producer: The program that wrote it.
         external_files: Names of the files beside it that hold weights, as written.
+        convolutions: Shape of the weights of each convolution ``[out, in, h, w]``; () where they are not
+            stored as such.
     """
 
     inputs: tuple[OnnxTensor, ...] = ()
@@ -81,6 +83,7 @@ class OnnxFile:
     opset: int = 0
     producer: str = ""
     external_files: tuple[str, ...] = ()
+    convolutions: tuple[tuple[int, ...], ...] = ()
     _made_by: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def last_operator(self, output: str) -> str:
@@ -174,7 +177,8 @@ def _model(view: memoryview) -> OnnxFile:
 
 
 def _graph(view: memoryview, model: OnnxFile) -> None:
-    inputs, outputs, weights, external = [], [], set(), {}
+    inputs, outputs, external, kernels = [], [], {}, []
+    weights: dict[str, tuple[int, ...]] = {}
     for number, value in _fields(view):
         if number == 1:
             sources, results, operator = [], [], ""
@@ -187,9 +191,11 @@ def _graph(view: memoryview, model: OnnxFile) -> None:
                     operator = _text(content)
             for result in results:
                 model._made_by[result] = (operator, sources[0] if sources else "")
+            if operator == "Conv":
+                kernels.extend(sources[1:2])
         elif number == 5:
-            name, files = _initializer(value)
-            weights.add(name)
+            name, shape, files = _initializer(value)
+            weights[name] = shape
             external.update(dict.fromkeys(files))
         elif number == 11:
             inputs.append(_tensor(value))
@@ -198,13 +204,16 @@ def _graph(view: memoryview, model: OnnxFile) -> None:
     model.inputs = tuple(tensor for tensor in inputs if tensor.name not in weights)
     model.outputs = tuple(outputs)
     model.external_files = tuple(external)
+    model.convolutions = tuple(weights.get(name, ()) for name in kernels)
 
 
-def _initializer(view: memoryview) -> tuple[str, list[str]]:
-    """Name of a weight, and the file it lies in where that is another one."""
-    name, files, is_external = "", [], False
+def _initializer(view: memoryview) -> tuple[str, tuple[int, ...], list[str]]:
+    """Name and shape of a weight, and the file it lies in where that is another one."""
+    name, shape, files, is_external = "", [], [], False
     for number, value in _fields(view):
-        if number == 8:
+        if number == 1:
+            shape.extend([value] if isinstance(value, int) else _packed(value))
+        elif number == 8:
             name = _text(value)
         elif number == 13:
             parts = dict(_fields(value))
@@ -212,7 +221,7 @@ def _initializer(view: memoryview) -> tuple[str, list[str]]:
                 files.append(_text(parts.get(2, b"")))
         elif number == 14:
             is_external = value == _EXTERNAL
-    return name, files if is_external else []
+    return name, tuple(shape), files if is_external else []
 
 
 def _tensor(view: memoryview) -> OnnxTensor:
@@ -257,6 +266,14 @@ def _fields(view: memoryview) -> Iterator[tuple[int, Union[int, memoryview]]]:
         if kind == _BYTES:
             yield number, view[position : position + length]
         position += length
+
+
+def _packed(view: memoryview) -> Iterator[int]:
+    """Integers stored as one field."""
+    position = 0
+    while position < len(view):
+        value, position = _varint(view, position)
+        yield value
 
 
 def _varint(view: memoryview, position: int) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from imagerydl.errors import CancelledError
 from imagerydl.events import Reporter
+from imagerydl.imagery.overviews import write_cloud_optimized
 from imagerydl.imagery.source import open_source
 from imagerydl.inference import layout as layouts
 from imagerydl.inference.classification import CLASSES, View, classify
@@ -130,6 +131,20 @@ def test_long_tiny_and_many_block_rasters_are_complete(make_raster, tmp_path, he
     image = np.random.default_rng(0).integers(1, 9, (2, height, width)).astype(np.uint8)
     found = Run(make_raster("i.tif", image), tmp_path / "spool", (64, 64), 16)()
     np.testing.assert_array_equal(found, expected_classes(image, True))
+
+
+def test_statistics_made_of_the_counts_are_those_of_all_pixels(make_raster, tmp_path):
+    image = np.random.default_rng(0).integers(1, 9, (2, 300, 530)).astype(np.uint8)
+    image[:, :40] = 0
+    run = Run(make_raster("i.tif", image, nodata=0), tmp_path / "spool")
+    run()
+    found = []
+    for counts in (None, run.tally.counts):
+        write_cloud_optimized(run.spool.mosaic(CLASSES, counts), tmp_path / "cog.tif")
+        with rasterio.open(tmp_path / "cog.tif") as file:
+            found.append({key: float(value) for key, value in file.tags(1).items()})
+    assert len(found[0]) == 5
+    assert found[1] == pytest.approx(found[0], rel=1e-12)
 
 
 @pytest.mark.parametrize("policy", ["mean", "max", "min"])

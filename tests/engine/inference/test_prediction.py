@@ -31,11 +31,24 @@ def test_out_of_memory_halves_the_batch_says_so_and_goes_on():
     """P9: the message suggests the batch size that fits."""
     model, said = Model(room=5), []
     predictor = Predictor(model, 2, said.append)
-    np.testing.assert_array_equal(predictor.scores(BATCH, VALID), BATCH)
-    np.testing.assert_array_equal(predictor.scores(BATCH, VALID), BATCH)
+    for _ in range(2):
+        np.testing.assert_array_equal(np.concatenate(predictor.scores(BATCH, VALID)), BATCH)
     assert model.batches == [4] * 8
     assert len(said) == 2
     assert "batch_size 4" in said[1]
+
+
+def test_a_model_that_is_quickest_with_a_few_tiles_is_given_a_few_at_a_time():
+    class Few(Model):
+        at_once = 3
+
+    model = Few(room=2)
+    pieces = Predictor(model, 2, lambda text: None).scores(BATCH, VALID)
+    np.testing.assert_array_equal(np.concatenate(pieces), BATCH)
+    assert model.batches == [1] * 16  # 3 do not fit: half of them
+    model = Few()
+    Predictor(model, 2, lambda text: None).scores(BATCH, VALID)
+    assert model.batches == [3, 3, 3, 3, 3, 1]
 
 
 def test_a_single_tile_that_does_not_fit_is_an_error():
@@ -66,9 +79,8 @@ class Shrinking(Model):
 def test_views_of_a_model_without_sense_of_direction_average_to_itself(shape):
     batch = np.random.default_rng(1).random(shape, dtype=np.float32)
     predictor = Predictor(Model(), 2, lambda text: None, average_views=True)
-    np.testing.assert_allclose(
-        predictor.scores(batch, np.ones_like(batch[:, 0], dtype=bool)), softmax(batch.copy()), atol=1e-6
-    )
+    (averaged,) = predictor.scores(batch, np.ones_like(batch[:, 0], dtype=bool))
+    np.testing.assert_allclose(averaged, softmax(batch.copy()), atol=1e-6)
 
 
 def test_views_even_out_a_sense_of_direction():
@@ -77,9 +89,8 @@ def test_views_even_out_a_sense_of_direction():
             return batch + np.linspace(0, 1, batch.shape[3], dtype=np.float32) * [[[[1]], [[0]]]]
 
     flat = np.zeros((1, 2, 8, 8), np.float32)
-    averaged = Predictor(Leaning(), 2, lambda text: None, average_views=True).scores(
-        flat, np.ones_like(flat[:, 0], dtype=bool)
-    )
+    predictor = Predictor(Leaning(), 2, lambda text: None, average_views=True)
+    (averaged,) = predictor.scores(flat, np.ones_like(flat[:, 0], dtype=bool))
     np.testing.assert_allclose(averaged, np.rot90(averaged, axes=(2, 3)), atol=1e-6)
     np.testing.assert_allclose(averaged, averaged[..., ::-1], atol=1e-6)
 
@@ -93,5 +104,6 @@ def test_an_excluded_channel_leaves_the_others_apart_however_certain_it_was(view
             return np.concatenate([batch * 0 + 500, batch], axis=1)[:, 1:]
 
     predictor = Predictor(Certain(), 3, lambda text: None, average_views=views, excluded={0})
-    probabilities = predictor.probabilities(predictor.scores(BATCH, VALID))
+    (scores,) = predictor.scores(BATCH, VALID)
+    probabilities = predictor.probabilities(scores)
     np.testing.assert_allclose(probabilities, softmax(BATCH.copy()), atol=1e-6)

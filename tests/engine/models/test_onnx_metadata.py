@@ -11,6 +11,7 @@ import pytest
 
 from imagerydl.errors import ModelDefinitionError
 from imagerydl.models.definition import parse_definition
+from imagerydl.models.onnx_file import read_onnx
 from imagerydl.models.onnx_metadata import definition_from_onnx
 
 ENGINE = Path(__file__).parents[3] / "engine"
@@ -39,6 +40,23 @@ def make_file(tmp_path):
         return tmp_path / "bare.onnx"
 
     return make
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_shapes_of_convolutions_are_read_however_they_are_written(tmp_path, is_packed):
+    """Programs of protocol buffers 3 write a shape as one field, those of 2 as one a side."""
+
+    def field(number, content):
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    sides = bytes([6, 3, 1, 1])
+    shape = field(1, sides) if is_packed else b"".join(bytes([1 << 3, side]) for side in sides)
+    convolution = field(1, b"x") + field(1, b"w") + field(2, b"a") + field(4, b"Conv")
+    another = field(1, b"a") + field(1, b"made") + field(2, b"y") + field(4, b"Conv")
+    graph = field(1, convolution) + field(1, another) + field(5, shape + field(8, b"w"))
+    graph += field(11, field(1, b"x")) + field(12, field(1, b"y"))
+    (tmp_path / "net.onnx").write_bytes(field(7, graph))
+    assert read_onnx(tmp_path / "net.onnx").convolutions == ((6, 3, 1, 1), ())
 
 
 def names(raw):

@@ -248,6 +248,8 @@ def test_out_of_memory_goes_on_with_half_the_batch(make_raster, model, classify,
         return scores(self, batch, valid)
 
     monkeypatch.setattr(OnnxPixelModel, "scores", three_tiles_at_most)
+    # Whole batches, as a graphics card is given them.
+    monkeypatch.setattr("imagerydl.models.runtimes.onnx.tiles_at_once", lambda *device: None)
     data = picture()
     classify(make_raster("a.tif", data), model, ARGUMENTS="batch_size 8")
     np.testing.assert_array_equal(classify.result()[0], truth(data))

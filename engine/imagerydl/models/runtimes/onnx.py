@@ -13,7 +13,7 @@ from ..definition import ModelDefinition
 from ..onnx_file import OnnxFile, OnnxTensor, image_sides, read_onnx
 from ..trust import ForeignCode
 from .batches import filled_up, run_in_batches
-from .onnx_session import open_session
+from .onnx_session import is_narrow, open_session, tiles_at_once
 from .options import RunOptions
 from .pixel_output import Output, PixelOutput, find_output, noise
 from .precision import AUTO, FLOAT32, INT8
@@ -64,7 +64,9 @@ class OnnxPixelModel(PixelModel):
         self._path, self._options = path, options
         _check_precision(options)
         file = read_onnx(path)
-        self._session, self.device = open_session(path, options.device, options.threads)
+        self._session, self.device = open_session(
+            path, options.device, options.threads, narrow=is_narrow(file)
+        )
         tensor = self._picture(file)
         self._input, self._dtype = tensor.name, np.dtype(tensor.element)
         is_raw = _INPUT_TYPES[tensor.element]
@@ -83,6 +85,7 @@ class OnnxPixelModel(PixelModel):
         self._names = [file.outputs[index].name for index in self._output.chosen]
         self.outputs, self.gives = self._output.channels, self._output.gives
         self.margin = self._output.margin
+        self.at_once = tiles_at_once(self.device, options.threads) if self._fixed_batch in (None, 1) else None
         self._precision = FLOAT32
         self.wants_calibration = options.precision in (AUTO, INT8)
 

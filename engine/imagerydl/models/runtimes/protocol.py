@@ -107,6 +107,7 @@ class PixelModel:
             smallest and largest value of the raster; None where they stay as they are.
         arguments: What the model itself declares, for those who have opened it anyway; opening it twice may
             mean loading it twice.
+        at_once: Tiles that one call of :meth:`scores` is best given; None: as many as there are.
         wants_positions: Whether :meth:`scores` is to be called with the positions of the tiles.
         wants_calibration: Whether :meth:`calibrate` has to be called before the first scores: a lower
             precision than float32 was asked for.
@@ -130,6 +131,7 @@ class PixelModel:
     extract_bands: Optional[tuple[Union[int, str], ...]] = None
     data_range: Optional[tuple[float, float]] = None
     arguments: tuple[ModelArgument, ...] = ()
+    at_once: Optional[int] = None
     wants_positions: bool = False
     wants_calibration: bool = False
     agreement: Optional[float] = None

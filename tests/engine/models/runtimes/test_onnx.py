@@ -9,9 +9,11 @@ import pytest
 
 from imagerydl.errors import ModelError, ParameterError
 from imagerydl.models.definition import load_definition, parse_definition
+from imagerydl.models.onnx_file import OnnxFile
 from imagerydl.models.onnx_metadata import definition_from_onnx
 from imagerydl.models.runtimes.devices import Device
 from imagerydl.models.runtimes.onnx import OnnxPixelModel
+from imagerydl.models.runtimes.onnx_session import is_narrow
 from imagerydl.models.runtimes.options import RunOptions
 from imagerydl.models.runtimes.protocol import Gives, looks_like_out_of_memory
 
@@ -49,6 +51,7 @@ def open_graph(tmp_path):
         element="FLOAT",
         weights=(),
         tile=(8, 6),
+        threads=1,
         **keys,
     ):
         kinds = onnx.TensorProto
@@ -77,7 +80,7 @@ def open_graph(tmp_path):
             "Classes": [{"Value": value, "Name": f"class {value}"} for value in classes],
             **keys,
         }
-        return OnnxPixelModel(parse_definition(raw, tmp_path), CPU)
+        return OnnxPixelModel(parse_definition(raw, tmp_path), RunOptions(Device("cpu"), threads))
 
     return build
 
@@ -110,6 +113,57 @@ def test_scores_are_the_callers_to_change(open_model):
     first = model.scores(BATCH, VALID)
     first[:] = 7
     np.testing.assert_allclose(model.scores(BATCH, VALID), LOGITS, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("threads", "batch", "expected"), [(1, "n", 1), (2, 1, 1), (8, "n", 4), (8, 2, None)]
+)
+def test_a_processor_is_given_few_tiles_at_a_time_unless_the_network_is_bound_to_more(
+    open_graph, threads, batch, expected
+):
+    nodes = [("Conv", "x w", "y", {})]
+    model = open_graph(nodes, (batch, 2, "h", "w"), weights=CONV, threads=threads)
+    assert model.at_once == expected
+
+
+@pytest.mark.parametrize(
+    ("convolutions", "narrow"),
+    [
+        ([(6, 3, 1, 1)], True),
+        ([(15, 14, 3, 3), (6, 15, 1, 1)], True),
+        ([(16, 3, 1, 1), (6, 16, 1, 1)], False),  # as many channels as a block holds
+        ([(8, 15, 3, 3)], False),  # 135 products: more than are added up in one go
+        ([(6, 3, 1, 1), ()], False),  # weights that the graph computes
+        ([], False),
+    ],
+)
+def test_a_network_of_few_channels_is_narrow(convolutions, narrow):
+    assert is_narrow(OnnxFile(convolutions=tuple(convolutions))) is narrow
+
+
+def test_a_narrow_network_gives_the_same_bits_in_any_batch_and_with_any_threads(open_graph):
+    random = np.random.default_rng(3)
+    weights = {
+        "first": random.normal(size=(14, 2, 3, 3)).astype(np.float32),
+        "second": random.normal(size=(14, 14, 3, 3)).astype(np.float32),
+        "last": random.normal(size=(3, 14, 1, 1)).astype(np.float32),
+    }
+    nodes = [
+        ("Conv", "x first", "a", {"pads": [1] * 4}),
+        ("Relu", "a", "b", {}),
+        ("Conv", "b second", "c", {"pads": [1] * 4}),
+        ("Conv", "c last", "y", {}),
+    ]
+    batch = random.normal(size=(6, 2, 48, 40)).astype(np.float32)
+    valid = np.ones((6, 48, 40), bool)
+    found = []
+    for threads in (1, 2, 3):
+        model = open_graph(nodes, weights=weights, tile=(48, 40), threads=threads)
+        for size in (1, 2, 4, 6):
+            pieces = [model.scores(batch[i : i + size], valid[i : i + size]) for i in range(0, 6, size)]
+            found.append(np.concatenate(pieces))
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
 
 
 def test_a_single_channel_is_a_binary_network(open_model):
