@@ -14,9 +14,6 @@ import pyogrio
 from .. import outputs
 from ..errors import ParameterError
 
-#: Extensions a table may have.
-TABLE_EXTENSIONS = ("csv", "gpkg", "dbf")
-
 Columns = Mapping[str, Sequence[Any]]
 
 
@@ -40,7 +37,7 @@ def write_table(path: Union[str, Path], columns: Columns, overwrite: bool = Fals
     """Write columns of texts, whole numbers or floats; None and NaN are empty cells.
 
     Args:
-        path: Its extension, one of :data:`TABLE_EXTENSIONS`, says the format.
+        path: Its extension, one of :data:`..tool.TABLE_EXTENSIONS`, says the format.
         columns: Cells by column name, all of one length.
         overwrite: Whether an existing file may be replaced.
 

@@ -12,17 +12,14 @@ if TYPE_CHECKING:
     from ..events import Reporter
     from ..jobs import Job
 
-_EXTENSIONS = {"OUT_ACCURACY_TABLE": ("csv", "gpkg", "dbf"), "OUT_ACCURACY_REPORT": ("pdf", "html")}
+_REPORT = "OUT_ACCURACY_REPORT"
 
 
 def check(values: Mapping[str, Any]) -> None:
     """The extension of a file says its format."""
-    for key, extensions in _EXTENSIONS.items():
-        path = values[key]
-        if path and not path.lower().endswith(tuple(f".{extension}" for extension in extensions)):
-            raise ParameterError(
-                f"{key} is {path}.", f"Give a name that ends in .{' or .'.join(extensions)}."
-            )
+    path = values[_REPORT]
+    if path and not path.lower().endswith((".pdf", ".html")):
+        raise ParameterError(f"{_REPORT} is {path}.", "Give a name that ends in .pdf or .html.")
 
 
 def run(job: Job, reporter: Reporter) -> dict[str, Any]:
@@ -33,8 +30,8 @@ def run(job: Job, reporter: Reporter) -> dict[str, Any]:
 
 
 _CLASS_FIELD = (
-    " When left out, a field called 'Classvalue', 'Value' or 'class_value' is used; without one all objects "
-    "are one class."
+    " When left out, a field called 'Classvalue', 'Value', 'class_value' or 'Class' is used; without one "
+    "all objects are one class."
 )
 
 _PARAMS = (
@@ -54,16 +51,15 @@ _PARAMS = (
     ),
     Param(
         "OUT_ACCURACY_TABLE",
-        Kind.OUT_FILE,
+        Kind.OUT_TABLE,
         "Accuracy table",
         (
             "One row for each class and one for all: precision, recall, F1, average precision, COCO mAP and "
             "the counts. Its extension says the format: .csv, .gpkg or .dbf (with shorter names of columns)."
         ),
-        extension="csv gpkg dbf",
     ),
     Param(
-        "OUT_ACCURACY_REPORT",
+        _REPORT,
         Kind.OUT_FILE,
         "Accuracy report",
         "The table with curves and explanations, as .pdf or .html.",
@@ -124,6 +120,7 @@ _PARAMS = (
         "Marked features",
         "A layer with every true positive (TP), false positive (FP) and missed object (FN).",
         optional=True,
+        offered=True,
     ),
     Param(
         "OVERWRITE",
