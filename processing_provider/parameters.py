@@ -131,6 +131,8 @@ def _layer(param: Param) -> QgsProcessingParameterDefinition:
 
 def _field(param: Param) -> QgsProcessingParameterDefinition:
     key, label, default, optional = _common(param)
+    # As with tables: QGIS does not take the default for a field that is left out, unless it is optional.
+    optional = optional or not param.is_required
     return QgsProcessingParameterField(key, label, default, param.parent, optional=optional)
 
 

@@ -118,7 +118,12 @@ def test_typing_another_model_moves_the_choice(dialog, package):
 
 
 def test_one_model_or_no_package_leaves_nothing_to_choose(dialog, package, tmp_path):
-    for text in (package("roofs", file="one.dlpk"), str(tmp_path / "none.dlpk"), '{"Framework": "Keras"}', ""):
+    for text in (
+        package("roofs", file="one.dlpk"),
+        str(tmp_path / "none.dlpk"),
+        '{"Framework": "Keras"}',
+        "",
+    ):
         name_model(dialog, package("roofs", "roads"))
         until(lambda: choice(dialog).list.isVisible())
         name_model(dialog, text)
