@@ -188,7 +188,7 @@ def picture_toolbox() -> None:
     dock = iface.mainWindow().findChild(QDockWidget, "ProcessingToolbox")
     dock.show()
     dock.setFloating(True)
-    dock.resize(420, 330)
+    dock.resize(420, 560)
     dock.searchBox.setText("imagerydl:")
     wait(1500)
     dock.algorithmTree.expandAll()
