@@ -55,7 +55,8 @@ _PARAMS = (
         "Accuracy table",
         (
             "One row for each class and one for all: precision, recall, F1, average precision, COCO mAP and "
-            "the counts. Its extension says the format: .csv, .gpkg or .dbf (with shorter names of columns)."
+            "the counts. Its extension says the format: .csv (with the types of its columns in a .csvt "
+            "beside it), .gpkg or .dbf (with shorter names of columns)."
         ),
     ),
     Param(

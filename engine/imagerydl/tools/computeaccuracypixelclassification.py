@@ -53,8 +53,8 @@ _PARAMS = (
         "Confusion matrix",
         (
             "The table: a row for each classified value, a column (c_1, c_2 ...) for each reference value, "
-            "user's and producer's accuracy, kappa, IoU and F1. Its extension says the format: .csv, .gpkg "
-            "or .dbf."
+            "user's and producer's accuracy, kappa, IoU and F1. Its extension says the format: .csv (with "
+            "the types of its columns in a .csvt beside it), .gpkg or .dbf."
         ),
     ),
     Param(
