@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from pathlib import Path
 
 import processing
@@ -71,9 +70,7 @@ def test_houses_are_learnt_found_and_judged_by_one_model(town, project, tmp_path
         "judge:marks": QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project),
         "judge:report": str(tmp_path / "report.html"),
     }  # fmt: skip
-    started = time.monotonic()
     done = processing.runAndLoadResults(load("export_train_detect"), given, feedback=Recording())
-    print(f"{time.monotonic() - started:.0f} s")
 
     table = QgsVectorLayer(done["judge:accuracy"], "accuracy", "ogr")
     rows = {row["Class"]: row for row in table.getFeatures()}
@@ -93,4 +90,4 @@ def test_houses_are_learnt_found_and_judged_by_one_model(town, project, tmp_path
         counts[feature["Result"]] += 1
     assert counts["TP"] == total["True_Positive"]
     assert counts["FN"] == total["False_Negative"]
-    assert "Building" in (tmp_path / "report.html").read_text(encoding="utf-8") or counts["TP"]
+    assert "precision" in (tmp_path / "report.html").read_text(encoding="utf-8")
