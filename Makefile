@@ -123,7 +123,7 @@ docs: ## write docs/tools/ from the declarations
 
 screenshots: build/runtime.stamp build/profile.stamp dev ## pictures of the Toolbox and the dialogs, under Xvfb
 	@missing=; command -v xvfb-run >/dev/null || missing="xvfb xauth"; $(call apt,$$missing)
-	$(SANDBOX) "$(PYTHON)" tests/ui/screenshots.py
+	$(SANDBOX) IMAGERYDL_PICTURES_ONLY="$(ONLY)" "$(PYTHON)" tests/ui/screenshots.py
 
 bench: build/runtime.stamp dev ## ratios: training and export against bare loops, the worker's overhead
 	$(OFFSCREEN) $(RUNTIME) benchmarks/bench.py

@@ -1,5 +1,6 @@
-"""Classify Objects in QGIS."""
+"""Classify Objects in QGIS: the dialog follows the model."""
 
+from ..engine.imagerydl.inference.objects.classification_arguments import CLASSIFICATION_ARGUMENTS
 from ..engine.imagerydl.tools.classifyobjects import TOOL
 from ..processing_provider.algorithm import ToolAlgorithm
 
@@ -8,3 +9,4 @@ class Algorithm(ToolAlgorithm):
     """The tool as it is."""
 
     tool = TOOL
+    arguments = CLASSIFICATION_ARGUMENTS

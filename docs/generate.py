@@ -7,6 +7,8 @@ python docs/generate.py --check    fails where a page is not what it would be
 from __future__ import annotations
 
 import argparse
+import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -15,7 +17,7 @@ sys.path.insert(0, str(DOCS.parent / "engine"))
 
 from imagerydl import tools  # noqa: E402 - found through the line above
 from imagerydl.models.definition_keys import KEYS, Key  # noqa: E402
-from imagerydl.tool import VECTOR_EXTENSIONS, Kind, Param, Tool  # noqa: E402
+from imagerydl.tool import LIST_KINDS, TABLE_EXTENSIONS, VECTOR_EXTENSIONS, Kind, Param, Tool  # noqa: E402
 
 FOLDER = DOCS / "tools"
 
@@ -40,6 +42,7 @@ _KINDS = {
     Kind.OUT_RASTER: "raster to create",
     Kind.OUT_FILE: "file to create",
     Kind.OUT_FEATURES: "vector layer to create",
+    Kind.OUT_TABLE: "table to create",
 }
 
 
@@ -137,6 +140,8 @@ def _takes(tool: Tool, param: Param) -> str:
     parts = [_KINDS[param.kind] + (" or pattern" if param.pattern else "")]
     if param.kind is Kind.OUT_FEATURES:
         parts.append(" or ".join(f".{extension}" for extension in VECTOR_EXTENSIONS))
+    if param.kind is Kind.OUT_TABLE and not param.extension:
+        parts.append(" or ".join(f".{extension}" for extension in TABLE_EXTENSIONS))
     if param.geometry:
         parts.append("with " + " or ".join(param.geometry) + "s")
     if param.extension:
@@ -167,50 +172,73 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join(lines)
 
 
-_EXAMPLES = {
-    Kind.RASTERS: ("image.tif", '["image.tif"]'),
-    Kind.FOLDERS: ("chips", '["chips"]'),
-    Kind.OUT_FOLDER: ("model", '"model"'),
-    Kind.OUT_RASTER: ("classified.tif", '"classified.tif"'),
-    Kind.FILE: ("model.dlpk", '"model.dlpk"'),
+#: Parameters shown in the example of a tool whose required ones say too little.
+_SHOWN = {
+    "exporttrainingdata": (
+        "IN_RASTER",
+        "IN_CLASS_DATA",
+        "CLASS_VALUE_FIELD",
+        "METADATA_FORMAT",
+        "OUT_FOLDER",
+    ),
+    "classifypixels": ("IN_RASTER", "IN_MODEL_DEFINITION", "OUT_CLASSIFIED_RASTER"),
+    "detectobjects": ("IN_RASTER", "IN_MODEL_DEFINITION", "OUT_DETECTED_OBJECTS"),
+    "classifyobjects": ("IN_RASTER", "IN_FEATURES", "IN_MODEL_DEFINITION", "OUT_FEATURE_CLASS"),
+    "editmodelpackage": ("IN_PACKAGE", "TAGS"),
+}
+
+#: What the parameters of an example hold.
+_VALUES = {
+    "IN_RASTER": "image.tif",
+    "FROM_RASTER": "year1.tif",
+    "TO_RASTER": "year2.tif",
+    "IN_FOLDER": "chips",
+    "IN_CLASS_DATA": "labels.gpkg",
+    "CLASS_VALUE_FIELD": "classvalue",
+    "METADATA_FORMAT": "Classified_Tiles",
+    "IN_MODEL_DEFINITION": "model.dlpk",
+    "IN_PACKAGE": "model.dlpk",
+    "TAGS": "roofs, 0.3 m",
+    "IN_FEATURES": "trees.gpkg",
+    "IN_FEATURECLASS": "detected.gpkg",
+    "DETECTED_FEATURES": "detected.gpkg",
+    "GROUND_TRUTH_FEATURES": "truth.gpkg",
+    "IN_GROUND_TRUTH_DATA": "truth.gpkg",
+    "OUT_FOLDER": "model",
+    "OUT_CLASSIFIED_RASTER": "classified.tif",
+    "OUT_DETECTED_OBJECTS": "detected.gpkg",
+    "OUT_FEATURE_CLASS": "classified.gpkg",
+    "OUT_FEATURECLASS": "suppressed.gpkg",
+    "OUT_ACCURACY_TABLE": "accuracy.csv",
+    "OUT_CONFUSION_MATRIX": "confusion.csv",
+    "OUT_PACKAGE": "model.dlpk",
+}
+#: The same, where a tool means something else by the name.
+_VALUES_OF = {
+    ("exporttrainingdata", "OUT_FOLDER"): "chips",
+    ("createmodelpackage", "IN_MODEL_DEFINITION"): "model.emd",
+    ("computeaccuracypixelclassification", "IN_RASTER"): "classified.tif",
 }
 
 
-#: Parameters of the example of an export.
-_EXPORTED = ("IN_RASTER", "IN_CLASS_DATA", "CLASS_VALUE_FIELD", "METADATA_FORMAT", "OUT_FOLDER")
-
-
-def _example(tool: Tool) -> list[tuple[Param, str, str]]:
-    """The parameters an example shows, with their values in a shell and in Python."""
-    shown = [param for param in tool.params if param.is_required]
-    if tool.id == "exporttrainingdata":
-        shown = [tool.param(key) for key in _EXPORTED]
-    words = {
-        "IN_CLASS_DATA": "labels.gpkg",
-        "CLASS_VALUE_FIELD": "classvalue",
-        "METADATA_FORMAT": "Classified_Tiles",
-    }
-    if tool.id == "exporttrainingdata":
-        words["OUT_FOLDER"] = "chips"
-    example = []
-    for param in shown:
-        shell, python = _EXAMPLES.get(param.kind, ("", ""))
-        if param.key in words:
-            shell, python = words[param.key], f'"{words[param.key]}"'
-        example.append((param, shell, python))
-    return example
+def _example(tool: Tool) -> list[tuple[Param, str]]:
+    """The parameters an example shows, with their values."""
+    keys = _SHOWN.get(tool.id) or [param.key for param in tool.params if param.is_required]
+    return [(tool.param(key), _VALUES_OF.get((tool.id, key)) or _VALUES[key]) for key in keys]
 
 
 def _python_call(tool: Tool) -> str:
-    lines = [f'    "{param.key}": {python},' for param, _, python in _example(tool)]
+    shown = [(param.key, [value] if param.kind in LIST_KINDS else value) for param, value in _example(tool)]
+    lines = [f'    "{key}": {json.dumps(value)},' for key, value in shown]
     if not lines:
         return f'processing.run("imagerydl:{tool.id}", {{}})'
     return "\n".join([f'processing.run("imagerydl:{tool.id}", {{', *lines, "})"])
 
 
 def _commands(tool: Tool) -> str:
-    by_key = " ".join(f"{param.key}={shell}" for param, shell, _ in _example(tool))
-    by_option = " ".join(f"{param.option} {shell}" for param, shell, _ in _example(tool))
+    shown = [(param, shlex.quote(value)) for param, value in _example(tool)]
+    by_key = " ".join(f"{param.key}={value}" for param, value in shown)
+    by_option = " ".join(f"{param.option} {value}" for param, value in shown)
     by_key = f" -- {by_key}" if by_key else ""
     return f"qgis_process run imagerydl:{tool.id}{by_key}\nimagerydl {tool.command} {by_option}".rstrip()
 

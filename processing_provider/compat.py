@@ -32,6 +32,7 @@ FOLDER = _first("Qgis.ProcessingFileParameterBehavior.Folder", "QgsProcessingPar
 
 SOURCE_FILE = _first("Qgis.ProcessingSourceType.File", "QgsProcessing.TypeFile")
 SOURCE_RASTER = _first("Qgis.ProcessingSourceType.Raster", "QgsProcessing.TypeRaster")
+SOURCE_TABLE = _first("Qgis.ProcessingSourceType.Vector", "QgsProcessing.TypeVector")
 SOURCE_VECTOR = _first("Qgis.ProcessingSourceType.VectorAnyGeometry", "QgsProcessing.TypeVectorAnyGeometry")
 SOURCE_GEOMETRY = {
     "point": _first("Qgis.ProcessingSourceType.VectorPoint", "QgsProcessing.TypeVectorPoint"),

@@ -22,7 +22,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QVariant
 
 from ..engine.imagerydl.errors import ParameterError
-from ..engine.imagerydl.tool import VECTOR_EXTENSIONS, Kind, Param, Tool
+from ..engine.imagerydl.tool import TABLE_EXTENSIONS, VECTOR_EXTENSIONS, Kind, Param, Tool
 from .layers import raster_file, read_raster, read_vector
 from .materialise import OnlineRaster
 from .parameters import SELECTED_ONLY, qgis_value
@@ -43,6 +43,7 @@ _LAYER_HINTS = {
     Kind.RASTERS: QgsProcessingUtils.LayerHint.Raster,
     Kind.FEATURES: QgsProcessingUtils.LayerHint.Vector,
 }
+_VECTOR_OUTPUTS = frozenset({Kind.OUT_FEATURES, Kind.OUT_TABLE})
 # Where the engine accepts more spellings than QGIS: texts for numbers and choices, ArcGIS
 # keywords for booleans, arguments in one text, several folders as a list.
 _FORGIVING_KINDS = frozenset({
@@ -76,7 +77,7 @@ def normalised(tool: Tool, parameters: Mapping[str, Any], context: QgsProcessing
             result[param.key] = _listed(raw)
         elif param.kind is Kind.FIELD and isinstance(raw, (list, tuple)):
             result[param.key] = str(raw[0])
-        elif param.kind is Kind.OUT_FEATURES:
+        elif param.kind in _VECTOR_OUTPUTS:
             result[param.key] = _on_disk(raw)
     return result
 
@@ -188,7 +189,8 @@ class InputReader:
         if param.kind is Kind.EXTENT:
             return self._extent(param)
         if param.is_output:
-            return _named_output(param, raw, self._context)
+            extension = (param.extension or _LAYER_EXTENSIONS.get(param.kind, "")).partition(" ")[0]
+            return named_output(raw, extension, self._context)
         return str(raw) if param.kind is Kind.FEATURES else raw
 
     def _value(self, param: Param, values: Mapping[str, Any]) -> Any:
@@ -263,7 +265,11 @@ class InputReader:
 
 
 #: Extension of a layer that QGIS names itself.
-_LAYER_EXTENSIONS = {Kind.OUT_RASTER: ".tif", Kind.OUT_FEATURES: "." + VECTOR_EXTENSIONS[0]}
+_LAYER_EXTENSIONS = {
+    Kind.OUT_RASTER: "tif",
+    Kind.OUT_FEATURES: VECTOR_EXTENSIONS[0],
+    Kind.OUT_TABLE: TABLE_EXTENSIONS[0],
+}
 
 
 def destinations(
@@ -283,23 +289,20 @@ def destinations(
             is_layer = param.kind in _LAYER_EXTENSIONS
             read = algorithm.parameterAsOutputLayer if is_layer else algorithm.parameterAsFileOutput
             given = parameters
-            if param.kind is Kind.OUT_FEATURES:
+            if param.kind in _VECTOR_OUTPUTS:
                 given = {**parameters, param.key: _on_disk(parameters.get(param.key))}
             path = read(given, param.key, context)
             paths[param.key] = os.path.abspath(path) if path else None
     return paths
 
 
-def _named_output(param: Param, raw: Any, context: QgsProcessingContext) -> str:
+def named_output(raw: Any, extension: str, context: QgsProcessingContext) -> str:
     """A name to check: the one given, or one like the temporary name that QGIS will choose."""
     if isinstance(raw, QgsProcessingOutputLayerDefinition):
         raw = _evaluated(raw.sink, context)
     if raw != QgsProcessing.TEMPORARY_OUTPUT:
         return str(raw)
-    extension = _LAYER_EXTENSIONS.get(param.kind, "")
-    if param.extension:
-        extension = "." + param.extension.split()[0]
-    return os.path.join(QgsProcessingUtils.tempFolder(), param.key + extension)
+    return os.path.join(QgsProcessingUtils.tempFolder(), f"output.{extension}".rstrip("."))
 
 
 def _absolute(path: str) -> str:

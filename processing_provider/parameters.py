@@ -131,6 +131,8 @@ def _layer(param: Param) -> QgsProcessingParameterDefinition:
 
 def _field(param: Param) -> QgsProcessingParameterDefinition:
     key, label, default, optional = _common(param)
+    # As with tables: QGIS does not take the default for a field that is left out, unless it is optional.
+    optional = optional or not param.is_required
     return QgsProcessingParameterField(key, label, default, param.parent, optional=optional)
 
 
@@ -208,6 +210,14 @@ def _out_features(param: Param) -> QgsProcessingParameterDefinition:
     )
 
 
+def _out_table(param: Param) -> QgsProcessingParameterDefinition:
+    # A destination of layers, not of files: so QGIS loads the table, with or without geometry alike.
+    key, label, default, optional = _common(param)
+    return QgsProcessingParameterVectorDestination(
+        key, label, compat.SOURCE_TABLE, default, optional, _made_unasked(param)
+    )
+
+
 def _out_file(param: Param) -> QgsProcessingParameterDefinition:
     key, label, default, optional = _common(param)
     file_filter = _file_filter(param, or_any=False)
@@ -253,6 +263,7 @@ _MAKERS: dict[Kind, Callable[[Param], QgsProcessingParameterDefinition]] = {
     Kind.OUT_RASTER: _out_raster,
     Kind.OUT_FILE: _out_file,
     Kind.OUT_FEATURES: _out_features,
+    Kind.OUT_TABLE: _out_table,
 }
 
 _OUTPUTS: dict[str, Callable[[str, str], QgsProcessingOutputDefinition]] = {

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
-from qgis.core import QgsProcessingProvider
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingDestinationParameter,
+    QgsProcessingParameterVectorDestination,
+    QgsProcessingProvider,
+)
 from qgis.PyQt.QtGui import QIcon
 
 from ..engine.imagerydl import __version__, tools
-from ..engine.imagerydl.tool import VECTOR_EXTENSIONS
+from ..engine.imagerydl.tool import TABLE_EXTENSIONS, VECTOR_EXTENSIONS
 from .algorithm import ICON, ToolAlgorithm
+from .inputs import named_output
 from .translation import tr
 
 #: ``<plugin>.algorithms``; found relatively, since the plugin's folder may have any name.
@@ -51,9 +58,27 @@ class ImageryProvider(QgsProcessingProvider):
         """What the engine writes as one file."""
         return list(VECTOR_EXTENSIONS)
 
+    def supportedOutputTableExtensions(self) -> list[str]:  # noqa: N802 - the name QGIS calls
+        """Formats of tables."""
+        return list(TABLE_EXTENSIONS)
+
     def defaultVectorFileExtension(self, hasGeometry: bool = True) -> str:  # noqa: N802, N803
-        """Extension of temporary vector layers."""
-        return VECTOR_EXTENSIONS[0]
+        """Extension of temporary vector layers and tables."""
+        return (VECTOR_EXTENSIONS if hasGeometry else TABLE_EXTENSIONS)[0]
+
+    def isSupportedOutputValue(  # noqa: N802 - the name QGIS calls
+        self,
+        outputValue: Any,  # noqa: N803
+        parameter: QgsProcessingDestinationParameter,
+        context: QgsProcessingContext,
+    ) -> tuple[bool, str]:
+        """Whether an output may be called so. QGIS judges tables by the formats of layers with geometry."""
+        is_layer = isinstance(parameter, QgsProcessingParameterVectorDestination)
+        if is_layer and not parameter.hasGeometry():
+            name = named_output(outputValue, parameter.defaultFileExtension(), context)
+            if name.lower().endswith(tuple(f".{extension}" for extension in TABLE_EXTENSIONS)):
+                return True, ""
+        return super().isSupportedOutputValue(outputValue, parameter, context)
 
     def supportsNonFileBasedOutput(self) -> bool:  # noqa: N802 - the name QGIS calls
         """The engine writes files; QGIS then offers neither databases nor layers in memory."""

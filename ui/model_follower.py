@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from qgis.core import QgsProcessingContext
 from qgis.PyQt.QtCore import QEvent, QObject, Qt, QTimer
-from qgis.PyQt.QtWidgets import QBoxLayout, QLabel, QLayout, QMessageBox, QWidget
+from qgis.PyQt.QtWidgets import QLabel, QMessageBox
 
 from ..engine.imagerydl.errors import EngineError, ParameterError
 from ..engine.imagerydl.models.arguments import ModelArgument
@@ -18,6 +18,8 @@ from ..processing_provider.translation import tr
 from .argument_table import ArgumentTable
 from .model_card import ModelCardDialog
 from .model_description import CodeInModel, DescriptionJob, ModelDescription
+from .package_choice import PackageChoice, package_params
+from .placing import place_below, widget_of
 from .trust_question import TrustQuestion
 
 MODEL = "IN_MODEL_DEFINITION"
@@ -32,16 +34,24 @@ _RED = "#c0392b"
 
 
 class ModelCompanion:
-    """Brings a :class:`ModelFollower` to the dialog of every tool that runs a model."""
+    """Brings the dialog of every tool that takes a model in step with it.
+
+    Tools that run the model get a :class:`ModelFollower`; where a package with several models may be named,
+    there is a :class:`~.package_choice.PackageChoice`.
+    """
 
     def applies(self, tool: Tool) -> bool:
-        """Whether the tool takes a model and its arguments."""
-        return arguments_param(tool) is not None
+        """Whether the tool takes a model."""
+        return bool(package_params(tool)) or arguments_param(tool) is not None
 
     def attach(self, dialog: Any) -> None:
         """Make the widgets of ``dialog`` follow the model."""
         algorithm = dialog.algorithm()
-        ModelFollower(algorithm.tool, algorithm.arguments, dialog)
+        if arguments_param(algorithm.tool) is not None:
+            ModelFollower(algorithm.tool, algorithm.arguments, dialog)
+        wrappers = dialog.mainWidget().wrappers
+        for param in package_params(algorithm.tool):
+            PackageChoice(wrappers[param.key], dialog)
 
 
 def arguments_param(tool: Tool) -> Optional[Param]:
@@ -84,11 +94,11 @@ class ModelFollower(QObject):
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self.status.linkActivated.connect(self._follow_link)
         self.status.hide()
-        place_below(_widget_of(self._model), self.status)
+        place_below(widget_of(self._model), self.status)
 
         self.table = ArgumentTable()
         self.table.setObjectName(self._param.key)
-        holder = _widget_of(self._holder)
+        holder = widget_of(self._holder)
         place_below(holder, self.table)
         holder.hide()
         self._declare(())
@@ -244,29 +254,6 @@ def status_text(description: ModelDescription) -> str:
         facts.append(tr("{number} classes").format(number=description.class_count))
     facts.append(description.framework)
     return f"{html.escape(' · '.join(filter(None, facts)))} {details}"
-
-
-def place_below(widget: QWidget, below: QWidget) -> None:
-    """Put ``below`` into the layout that holds ``widget``, right after it."""
-    parent = widget.parentWidget()
-    layout = _layout_of(parent.layout() if parent else None, widget)
-    if layout is None:
-        raise RuntimeError(f"{widget} lies in no box")
-    layout.insertWidget(layout.indexOf(widget) + 1, below)
-
-
-def _layout_of(layout: Optional[QLayout], widget: QWidget) -> Optional[QBoxLayout]:
-    if layout is None:
-        return None
-    if isinstance(layout, QBoxLayout) and layout.indexOf(widget) >= 0:
-        return layout
-    inner = (layout.itemAt(number).layout() for number in range(layout.count()))
-    return next((found for found in (_layout_of(each, widget) for each in inner) if found), None)
-
-
-def _widget_of(wrapper: Any) -> QWidget:
-    """The widget of a wrapper; those in Python keep it under another name."""
-    return getattr(wrapper, "widget", None) or wrapper.wrappedWidget()
 
 
 def _stopper(follower: ModelFollower) -> Any:

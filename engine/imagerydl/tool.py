@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from .errors import ParameterError
 
@@ -41,11 +41,16 @@ class Kind(str, Enum):
     OUT_RASTER = "out_raster"  # str
     OUT_FILE = "out_file"  # str
     OUT_FEATURES = "out_features"  # str: a vector file, one of VECTOR_EXTENSIONS
+    OUT_TABLE = "out_table"  # str: a table; its extension, one of TABLE_EXTENSIONS, says the format
 
 
-OUTPUT_KINDS = frozenset({Kind.OUT_FOLDER, Kind.OUT_RASTER, Kind.OUT_FILE, Kind.OUT_FEATURES})
+OUTPUT_KINDS = frozenset({
+    Kind.OUT_FOLDER, Kind.OUT_RASTER, Kind.OUT_FILE, Kind.OUT_FEATURES, Kind.OUT_TABLE,
+})  # fmt: skip
 #: Vector formats that are one file, so that an output appears with one rename; the usual one first.
 VECTOR_EXTENSIONS = ("gpkg", "geojson", "fgb")
+#: Formats of tables; the usual one first.
+TABLE_EXTENSIONS = ("csv", "gpkg", "dbf")
 #: Kinds whose value is a list.
 LIST_KINDS = frozenset({Kind.RASTERS, Kind.FOLDERS, Kind.FILES})
 
@@ -70,11 +75,11 @@ class Param:
         pattern: For a ``FOLDER``, whether a wildcard pattern is accepted too.
         multiline: For a ``TEXT``, whether it spans lines.
         extension: File name extension of a ``FILE`` or ``OUT_FILE``, without the dot; several
-            separated by blanks.
+            separated by blanks. For an ``OUT_TABLE``, where not all of TABLE_EXTENSIONS are written.
         words: For a ``BOOLEAN``, the ArcGIS keywords of true and false, accepted as values.
         offered: For an optional output, whether QGIS makes it unless it is told not to.
-        only_with: Pairs of the key of a ``CHOICE`` and the keywords with which this parameter means
-            anything; all of them must hold.
+        only_with: Pairs of the key of a ``CHOICE`` or ``BOOLEAN`` and the values with which this parameter
+            means anything; all of them must hold.
     """
 
     key: str
@@ -94,7 +99,7 @@ class Param:
     extension: str = ""
     words: tuple[str, ...] = ()
     offered: bool = False
-    only_with: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    only_with: tuple[tuple[str, tuple[Union[str, bool], ...]], ...] = ()
 
     def applies(self, values: Mapping[str, Any]) -> bool:
         """Whether it means anything beside the choices in ``values``."""
@@ -194,7 +199,7 @@ class Tool:
         for key, keywords in param.only_with:
             others = tuple(word for word in self.param(key).choices if word not in keywords)
             shorter = not others or len(keywords) <= len(others)
-            told.append((key, True, keywords) if shorter else (key, False, others))
+            told.append((key, shorter, tuple(map(_word, keywords if shorter else others))))
         return told
 
     def coerce(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,9 +230,14 @@ class Tool:
 def _does_not_apply(param: Param, values: Mapping[str, Any]) -> ParameterError:
     key, keywords = next(pair for pair in param.only_with if values.get(pair[0]) not in pair[1])
     return ParameterError(
-        f"{param.key} ({param.label}) does not apply to {key}={values.get(key)}.",
-        f"It applies to {', '.join(keywords)}: leave it out, or change {key}.",
+        f"{param.key} ({param.label}) does not apply to {key}={_word(values.get(key))}.",
+        f"It applies to {', '.join(map(_word, keywords))}: leave it out, or change {key}.",
     )
+
+
+def _word(value: Any) -> str:
+    """A deciding value as people write it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _refuse(param: Param, value: Any, wanted: str) -> ParameterError:
@@ -239,9 +249,17 @@ def _coerce_text(param: Param, value: Any) -> str:
 
 
 def _coerce_features_file(param: Param, value: Any) -> str:
+    return _coerce_file_name(param, value, VECTOR_EXTENSIONS)
+
+
+def _coerce_table_file(param: Param, value: Any) -> str:
+    return _coerce_file_name(param, value, tuple(param.extension.split()) or TABLE_EXTENSIONS)
+
+
+def _coerce_file_name(param: Param, value: Any, extensions: tuple[str, ...]) -> str:
     path = str(value)
-    if not path.lower().endswith(tuple(f".{extension}" for extension in VECTOR_EXTENSIONS)):
-        raise _refuse(param, value, f"a file name that ends in .{', .'.join(VECTOR_EXTENSIONS)}")
+    if not path.lower().endswith(tuple(f".{extension}" for extension in extensions)):
+        raise _refuse(param, value, f"a file name that ends in .{', .'.join(extensions)}")
     return path
 
 
@@ -356,4 +374,5 @@ _COERCERS: dict[Kind, Callable[[Param, Any], Any]] = {
     Kind.ARGUMENTS: _coerce_arguments,
     Kind.EXTENT: _coerce_extent,
     Kind.OUT_FEATURES: _coerce_features_file,
+    Kind.OUT_TABLE: _coerce_table_file,
 }

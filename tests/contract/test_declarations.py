@@ -177,7 +177,7 @@ def test_scripts_and_notebooks_can_call_every_tool(tool):
 def test_what_a_parameter_applies_to_exists(tool, param):
     for key, keywords in param.only_with:
         deciding = tool.param(key)
-        assert deciding.kind is Kind.CHOICE
+        assert deciding.kind in (Kind.CHOICE, Kind.BOOLEAN)
         assert keywords
-        assert set(keywords) <= set(deciding.choices)
+        assert set(keywords) <= set(deciding.choices or (True, False))
         assert not param.is_required, "it could not be left out where it does not apply"

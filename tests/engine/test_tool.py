@@ -140,6 +140,24 @@ def test_what_does_not_apply_to_a_choice_is_refused_by_name():
         CHOOSY.coerce({"FIELDS": "a.tif"})
 
 
+def test_a_switch_decides_as_a_choice_does():
+    amount = Param("AMOUNT", Kind.NUMBER, "Amount", "How much.", default=0.0, only_with=(("ON", (True,)),))
+    tool = replace(CHOOSY, params=(Param("ON", Kind.BOOLEAN, "On", "Whether.", default=False), amount))
+    assert tool.coerce({"ON": "true", "AMOUNT": 3})["AMOUNT"] == 3
+    assert tool.conditions(amount) == [("ON", True, ("true",))]
+    with pytest.raises(ParameterError, match=r"does not apply to ON=false.*applies to true"):
+        tool.coerce({"AMOUNT": 3})
+
+
+@pytest.mark.parametrize(("extension", "name"), [("", "a.DBF"), ("", "a.gpkg"), ("csv", "a.csv")])
+def test_a_table_is_called_by_its_format(extension, name):
+    assert make(Kind.OUT_TABLE, extension=extension).coerce(name) == name
+    with pytest.raises(ParameterError, match=r"ends in \.csv"):
+        make(Kind.OUT_TABLE, extension=extension).coerce("a.xlsx")
+    with pytest.raises(ParameterError, match=r"ends in \.csv\.?$"):
+        make(Kind.OUT_TABLE, extension="csv").coerce("a.gpkg")
+
+
 BOTH = (("FORMAT", ("TILES", "COCO")), ("SPLIT", ("BLOCKS",)))
 
 

@@ -43,6 +43,7 @@ TYPES = {
     "WHOLE": "number",
     "REAL": "number",
     "SWITCH": "boolean",
+    "AMOUNT": "number",
     "ARGUMENTS": "matrix",
     "EXTENT": "extent",
     "CELL_SIZE": "number",
@@ -50,6 +51,7 @@ TYPES = {
     "OUT_FEATURES": "vectorDestination",
     "OUT_SKETCH": "vectorDestination",
     "OUT_FOLDER": "folderDestination",
+    "OUT_TABLE": "vectorDestination",
     "OUT_FILE": "fileDestination",
 }
 

@@ -35,6 +35,10 @@ def run(job, reporter):
             Path(job[key]).parent.mkdir(parents=True, exist_ok=True)
             Path(job[key]).write_text(_POINT, encoding="utf-8")
             results[key] = job[key]
+    if job["OUT_TABLE"]:
+        Path(job["OUT_TABLE"]).parent.mkdir(parents=True, exist_ok=True)
+        Path(job["OUT_TABLE"]).write_text("Class,AP\nroof,0.5\n", encoding="utf-8")
+        results["OUT_TABLE"] = job["OUT_TABLE"]
     if job["OUT_FOLDER"]:
         Path(job["OUT_FOLDER"]).mkdir(parents=True, exist_ok=True)
         results["OUT_FOLDER"] = job["OUT_FOLDER"]
@@ -152,6 +156,7 @@ def make_tool(tool: ModuleType, errors: ModuleType, needs_runtime: bool = True):
         param(
             "SWITCH", kind.BOOLEAN, "Switch", "On or off.", default=False, words=("ALL_TILES", "SOME_TILES")
         ),
+        param("AMOUNT", kind.NUMBER, "Amount", "How much.", default=0.0, only_with=(("SWITCH", (True,)),)),
         param("ARGUMENTS", kind.ARGUMENTS, "Arguments", "Named values.", default={"padding": "8"}),
         param("EXTENT", kind.EXTENT, "Extent", "A part.", optional=True),
         param("CELL_SIZE", kind.NUMBER, "Cell size", "Units of the CRS.", optional=True, minimum=0),
@@ -159,6 +164,7 @@ def make_tool(tool: ModuleType, errors: ModuleType, needs_runtime: bool = True):
         param("OUT_FEATURES", kind.OUT_FEATURES, "Outlines", "A vector layer.", optional=True),
         param("OUT_SKETCH", kind.OUT_FEATURES, "Sketch", "A layer.", optional=True, only_with=tiff),
         param("OUT_FOLDER", kind.OUT_FOLDER, "Chips", "A folder.", optional=True),
+        param("OUT_TABLE", kind.OUT_TABLE, "Table", "Some numbers.", optional=True),
         param("OUT_FILE", kind.OUT_FILE, "Report", "A file.", optional=True, extension="html"),
     )
     results = (tool.Result("SEEN", "text", "What arrived"), tool.Result("NUMBER", "number", "Seven"))

@@ -1,6 +1,7 @@
 """Take the pictures of docs/images: starts QGIS under Xvfb, which runs ``take_pictures.py``.
 
-``make screenshots`` calls this with a scratch profile in which the plugin is enabled.
+``make screenshots`` calls this with a scratch profile in which the plugin is enabled. One or some pictures
+alone: ``make screenshots ONLY="toolbox detection"``; their names are in ``steps`` there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 IMAGES = HERE.parents[1] / "docs" / "images"
 SCREEN = "1600x1700x24"
-LIMIT = 600  # seconds; a QGIS that shows an unexpected dialog would wait for ever
+LIMIT = 1800  # seconds; a QGIS that shows an unexpected dialog would wait for ever
 
 
 def main() -> int:
@@ -33,6 +34,7 @@ def main() -> int:
     make_town = [os.environ["IMAGERYDL_PYTHON"], str(HERE.parents[1] / "examples" / "town.py"), str(town)]
     subprocess.run(make_town, check=True)
     environment["IMAGERYDL_TOWN"] = str(town)
+    environment["IMAGERYDL_EXAMPLES"] = str(HERE.parents[1] / "examples")
     command = [
         "xvfb-run", "-a", "-s", f"-screen 0 {SCREEN}",
         "qgis", "--nologo", "--noversioncheck", "--profiles-path", str(profile),

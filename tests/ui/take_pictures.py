@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import traceback
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from qgis.core import (
     QgsFeatureRequest,
     QgsFillSymbol,
     QgsGeometry,
+    QgsProcessingModelAlgorithm,
     QgsProject,
     QgsRasterBlock,
     QgsRasterFileWriter,
@@ -69,6 +72,19 @@ DIALOGS = {
             "IN_MODEL_DEFINITION": "/data/town/model/model.dlpk",
             "OUT_CLASSIFIED_RASTER": "/data/town/classified.tif",
         },
+    ),
+    "detectobjects": (
+        "detectobjects",
+        {
+            "IN_MODEL_DEFINITION": "/data/town/model/model.dlpk",
+            "RUN_NMS": True,
+            "MAX_OVERLAP_RATIO": 0.3,
+            "OUT_DETECTED_OBJECTS": "/data/town/buildings.gpkg",
+        },
+    ),
+    "computeaccuracyobjectdetection": (
+        "computeaccuracyobjectdetection",
+        {"OUT_ACCURACY_TABLE": "/data/town/accuracy.csv", "OUT_ACCURACY_REPORT": "/data/town/accuracy.html"},
     ),
 }
 
@@ -176,7 +192,7 @@ def picture_toolbox() -> None:
     dock = iface.mainWindow().findChild(QDockWidget, "ProcessingToolbox")
     dock.show()
     dock.setFloating(True)
-    dock.resize(420, 330)
+    dock.resize(420, 560)
     dock.searchBox.setText("imagerydl:")
     wait(1500)
     dock.algorithmTree.expandAll()
@@ -283,17 +299,81 @@ def picture_export() -> None:
         },
     )  # fmt: skip
     say(f"{found['NUM_CHIPS']} chips")
+    picture_map(raster.extent().buffered(3), "export-footprints.png")
+    shutil.copyfile(next(folder.rglob("preview.png")), PICTURES / "export-preview.png")
+
+
+def picture_map(extent: QgsRectangle, name: str) -> None:
+    """What the map shows of ``extent``."""
     canvas = iface.mapCanvas()
     for dock in iface.mainWindow().findChildren(QDockWidget):
         dock.hide()
     iface.mainWindow().resize(1000, 800)
     wait(1000)
-    canvas.setExtent(raster.extent().buffered(3))
+    canvas.setExtent(extent)
     canvas.refresh()
     canvas.waitWhileRendering()
     wait(1500)
-    save(canvas, "export-footprints.png")
-    shutil.copyfile(next(folder.rglob("preview.png")), PICTURES / "export-preview.png")
+    save(canvas, name)
+
+
+def picture_detection() -> None:
+    """Houses of the generated town, learnt, found and judged by the model in examples/; on the map."""
+    town, folder = Path(os.environ["IMAGERYDL_TOWN"]), SCRATCH / "detection"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    layers = {name: QgsVectorLayer(str(town / f"{name}.gpkg"), name, "ogr") for name in ("train", "held_out")}
+    for layer in layers.values():
+        layer.setSubsetString('"classvalue" = 1')
+    raster = QgsRasterLayer(str(town / "held_out.tif"), "held out")
+    QgsProject.instance().clear()
+    QgsProject.instance().setCrs(raster.crs())
+    QgsProject.instance().addMapLayers([raster, *layers.values()])
+    model = QgsProcessingModelAlgorithm()
+    if not model.fromFile(os.environ["IMAGERYDL_EXAMPLES"] + "/export_train_detect.model3"):
+        raise RuntimeError("the model of the example cannot be read")
+    found = processing.run(
+        model,
+        {
+            "image": str(town / "train.tif"), "labels": layers["train"], "field": "classvalue",
+            "target": raster, "truth": layers["held_out"], "tile": 128, "stride": 64, "cell": 0.6,
+            "epochs": 12, "overlap": 0.3, "export:chips": str(folder / "chips"),
+            "train:model": str(folder / "model"), "suppress:detected": str(folder / "detected.gpkg"),
+            "judge:accuracy": str(folder / "accuracy.csv"), "judge:marks": str(folder / "marks.gpkg"),
+            "judge:report": str(folder / "report.html"),
+        },
+    )  # fmt: skip
+    say((folder / "accuracy.csv").read_text(encoding="utf-8"))
+    QgsProject.instance().removeMapLayers([layer.id() for layer in layers.values()])
+    for key, name in (("suppress:detected", "detected-objects.png"), ("judge:marks", "accuracy-marks.png")):
+        layer = QgsVectorLayer(found[key], key, "ogr")
+        QgsProject.instance().addMapLayer(layer)
+        picture_map(raster.extent().buffered(3), name)
+        QgsProject.instance().removeMapLayer(layer.id())
+
+
+def steps() -> dict[str, Callable[[], None]]:
+    """Every picture or group of them, by its name."""
+    raster, labels = add_layers()
+    layers = {
+        "exporttrainingdata": {"IN_RASTER": [raster.id()], "IN_CLASS_DATA": labels.id()},
+        "classifypixels": {"IN_RASTER": [raster.id()]},
+        "detectobjects": {"IN_RASTER": [raster.id()]},
+        "computeaccuracyobjectdetection": {"DETECTED_FEATURES": labels, "GROUND_TRUTH_FEATURES": labels},
+    }
+    dialogs = {
+        f"dialog-{name}": partial(picture_dialog, name, tool_id, {**layers.get(tool_id, {}), **values})
+        for name, (tool_id, values) in DIALOGS.items()
+    }
+    return {
+        "toolbox": picture_toolbox,
+        **dialogs,
+        "arguments": partial(picture_arguments, raster),
+        "export": picture_export,
+        "detection": picture_detection,
+        "labelling": picture_label_dock,
+        "review": picture_review_dock,
+    }
 
 
 def fresh_window(name: str, part: float) -> QgsRasterLayer:
@@ -405,18 +485,10 @@ def take() -> None:
     try:
         if QgsApplication.processingRegistry().providerById("imagerydl") is None:
             raise RuntimeError("the plugin is not loaded")
-        raster, labels = add_layers()
-        picture_toolbox()
-        layers = {
-            "exporttrainingdata": {"IN_RASTER": [raster.id()], "IN_CLASS_DATA": labels.id()},
-            "classifypixels": {"IN_RASTER": [raster.id()]},
-        }
-        for name, (tool_id, values) in DIALOGS.items():
-            picture_dialog(name, tool_id, {**layers.get(tool_id, {}), **values})
-        picture_arguments(raster)
-        picture_export()
-        picture_label_dock()
-        picture_review_dock()
+        wanted = set(os.environ.get("IMAGERYDL_PICTURES_ONLY", "").split())
+        for name, picture in steps().items():
+            if not wanted or name in wanted:
+                picture()
         say("done")
     except Exception:  # noqa: BLE001 - an uncaught one would open a dialog and wait for ever
         say(traceback.format_exc())

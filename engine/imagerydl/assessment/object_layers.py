@@ -101,9 +101,7 @@ def read_truth(path: str, fields: Fields, say: Say = lambda text: None) -> Objec
     if not len(rows):
         raise DataError(f"No row of {path} is a usable object.", "Check its columns and its cells.")
     names, places = table.images_of(rows)
-    field = choose_field(
-        table.fields, fields.classes, path, (*OBJECT_CLASS_FIELDS, "class"), fields.class_key
-    )
+    field = choose_field(table.fields, fields.classes, path, OBJECT_CLASS_FIELDS, fields.class_key)
     classes = _classes(table.cells(field)[rows], field, path) if field else None
     # Where QGIS shows the image, and Detect Objects writes what it finds.
     shapes = mirrored(table.shapes[rows])

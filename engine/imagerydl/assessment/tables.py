@@ -14,9 +14,6 @@ import pyogrio
 from .. import outputs
 from ..errors import ParameterError
 
-#: Extensions a table may have.
-TABLE_EXTENSIONS = ("csv", "gpkg", "dbf")
-
 Columns = Mapping[str, Sequence[Any]]
 
 
@@ -28,11 +25,15 @@ def check_extension(key: str, path: str, extensions: Sequence[str]) -> None:
 
 
 @contextmanager
-def _staged(final: Path, overwrite: bool) -> Iterator[Path]:
+def _staged(final: Path, columns: Columns, overwrite: bool) -> Iterator[Path]:
     with ExitStack() as stack:
         if final.suffix.lower() == ".dbf":
             # GDAL writes the encoding of a dBASE file beside it, under the file's own stem.
             stack.enter_context(outputs.staged(final.with_suffix(".cpg"), overwrite))
+        elif final.suffix.lower() == ".csv":
+            # What GDAL, and so QGIS, reads the types of the columns from: else all of them are texts.
+            types = stack.enter_context(outputs.staged(final.with_suffix(".csvt"), overwrite))
+            types.write_text(_column_types(columns), encoding="utf-8")
         yield stack.enter_context(outputs.staged(final, overwrite))
 
 
@@ -40,7 +41,7 @@ def write_table(path: Union[str, Path], columns: Columns, overwrite: bool = Fals
     """Write columns of texts, whole numbers or floats; None and NaN are empty cells.
 
     Args:
-        path: Its extension, one of :data:`TABLE_EXTENSIONS`, says the format.
+        path: Its extension, one of :data:`..tool.TABLE_EXTENSIONS`, says the format.
         columns: Cells by column name, all of one length.
         overwrite: Whether an existing file may be replaced.
 
@@ -48,7 +49,7 @@ def write_table(path: Union[str, Path], columns: Columns, overwrite: bool = Fals
         OutputError: If it exists and may not be replaced, or cannot be written.
     """
     final = Path(path)
-    with _staged(final, overwrite) as staging:
+    with _staged(final, columns, overwrite) as staging:
         if final.suffix.lower() == ".csv":
             with open(staging, "w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
@@ -70,6 +71,11 @@ def write_table(path: Union[str, Path], columns: Columns, overwrite: bool = Fals
             crs=None,
             encoding="UTF-8",
         )
+
+
+def _column_types(columns: Columns) -> str:
+    kinds = {"O": "String", "i": "Integer64", "f": "Real"}
+    return ",".join(f'"{kinds[_array(cells)[0].dtype.kind]}"' for cells in columns.values()) + "\n"
 
 
 def _short_names(columns: Columns) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Optional
 
 
 def save_layer_style(path: Path, layer: str, name: str, qml: str, description: str) -> None:
@@ -39,3 +40,36 @@ def save_layer_style(path: Path, layer: str, name: str, qml: str, description: s
             "VALUES ('', '', ?, ?, ?, ?, '', 1, ?, '', '')",
             (layer, geometry, name, qml, description),
         )
+
+
+def copy_layer_style(source: Path, source_layer: Optional[str], path: Path, layer: str) -> bool:
+    """Give a layer the default style of the one it was made of, where both lie in GeoPackages.
+
+    Args:
+        source: The file it was made of.
+        source_layer: The layer in it; None for its first one.
+        path: A GeoPackage, closed, without styles.
+        layer: The layer in that.
+
+    Returns:
+        Whether there was a style to give.
+    """
+    if source.suffix.lower() != ".gpkg" or path.suffix.lower() != ".gpkg":
+        return False
+    # Read only, and never made: GDAL has read this file a moment ago, whatever it is called.
+    with closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as database:
+        try:
+            if source_layer is None:
+                (source_layer,) = database.execute("SELECT table_name FROM gpkg_geometry_columns").fetchone()
+            style = database.execute(
+                "SELECT styleName, styleQML, description FROM layer_styles "
+                "WHERE f_table_name = ? AND useAsDefault ORDER BY id DESC",
+                (source_layer,),
+            ).fetchone()
+        except sqlite3.Error:  # no table of styles, or a file that only GDAL understands
+            return False
+    if style is None or not style[1]:
+        return False
+    name, qml, description = style
+    save_layer_style(path, layer, name or layer, qml, description or "")
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import numpy as np
 from .. import outputs
 from ..errors import DataError
 from ..events import Reporter
+from ..imagery.layer_style import copy_layer_style
 from ..labels.confidence import confidences
 from ..labels.fields import OBJECT_CLASS_FIELDS, choose_field, distinct_cells
 from ..labels.image_space import image_field, laid_apart
+from ..labels.source import split_layer_name
 from ..labels.whole_features import WholeFeatures
 from .suppression import suppress
 
@@ -57,6 +60,8 @@ def run_suppression(job: Job, reporter: Reporter) -> dict[str, Any]:
     reporter.progress("Writing", 0, 1, span=(0.7, 1.0))
     with outputs.staged(target, job["OVERWRITE"]) as path:
         layer.write(path, keep, LAYER, reporter.warning)
+        source, source_layer = split_layer_name(job["IN_FEATURECLASS"])
+        copy_layer_style(Path(source), source_layer, Path(path), LAYER)
     reporter.message(f"{kept} of {len(sure)} features stay, {removed} were removed.")
     return {"OUT_FEATURECLASS": target, "FEATURE_COUNT": kept, "REMOVED_COUNT": removed}
 

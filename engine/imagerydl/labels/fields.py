@@ -14,8 +14,8 @@ from .classes import MAX_CLASS_VALUE, ClassEntry, ClassSchema, color_or_none, le
 #: Fields taken for the class where none is named, in any letter case.
 DEFAULT_FIELDS = ("value", "classvalue")
 
-#: The same for detected objects and what they are compared with.
-OBJECT_CLASS_FIELDS = ("classvalue", "value", "class_value")
+#: The same for detected objects and what they are compared with; the last is what Detect Objects writes.
+OBJECT_CLASS_FIELDS = ("classvalue", "value", "class_value", "class")
 
 #: Text fields that may name the classes of a numeric one, in any letter case.
 NAME_FIELDS = ("classname", "class_name", "name")

@@ -218,7 +218,7 @@ _PARAMS = (
     ),
     Param(
         "OUT_CLASS_AREAS",
-        Kind.OUT_FILE,
+        Kind.OUT_TABLE,
         "Class areas",
         "A table (.csv) with pixels, area and share of each class.",
         optional=True,

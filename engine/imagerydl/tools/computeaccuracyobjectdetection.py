@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..events import Reporter
     from ..jobs import Job
 
-_EXTENSIONS = {"OUT_ACCURACY_TABLE": ("csv", "gpkg", "dbf"), "OUT_ACCURACY_REPORT": ("pdf", "html")}
+_EXTENSIONS = {"OUT_ACCURACY_REPORT": ("pdf", "html")}
 
 
 def check(values: Mapping[str, Any]) -> None:
@@ -28,8 +28,8 @@ def run(job: Job, reporter: Reporter) -> dict[str, Any]:
 
 
 _CLASS_FIELD = (
-    " When left out, a field called 'Classvalue', 'Value' or 'class_value' is used; without one all objects "
-    "are one class."
+    " When left out, a field called 'Classvalue', 'Value', 'class_value' or 'Class' is used; without one "
+    "all objects are one class."
 )
 
 _IMAGE_FIELD = (
@@ -56,16 +56,16 @@ _PARAMS = (
     ),
     Param(
         "OUT_ACCURACY_TABLE",
-        Kind.OUT_FILE,
+        Kind.OUT_TABLE,
         "Accuracy table",
         (
             "One row for each class and one for all: precision, recall, F1, average precision, COCO mAP and "
-            "the counts. Its extension says the format: .csv, .gpkg or .dbf (with shorter names of columns)."
+            "the counts. Its extension says the format: .csv (with the types of its columns in a .csvt "
+            "beside it), .gpkg or .dbf (with shorter names of columns)."
         ),
-        extension="csv gpkg dbf",
     ),
     Param(
-        "OUT_ACCURACY_REPORT",
+        _REPORT,
         Kind.OUT_FILE,
         "Accuracy report",
         "The table with curves and explanations, as .pdf or .html.",
@@ -126,6 +126,7 @@ _PARAMS = (
         "Marked features",
         "A layer with every true positive (TP), false positive (FP) and missed object (FN).",
         optional=True,
+        offered=True,
     ),
     Param(
         "DETECTED_IMAGE_FIELD",

@@ -12,13 +12,7 @@ if TYPE_CHECKING:
     from ..events import Reporter
     from ..jobs import Job
 
-_TABLE = ("csv", "gpkg", "dbf")
-_EXTENSIONS = {
-    "OUT_CONFUSION_MATRIX": _TABLE,
-    "OUT_AREA_ESTIMATES": _TABLE,
-    "OUT_ACCURACY_REPORT": ("pdf", "html"),
-    "OUT_ERROR_MAP": ("tif", "tiff"),
-}
+_EXTENSIONS = {"OUT_ACCURACY_REPORT": ("pdf", "html"), "OUT_ERROR_MAP": ("tif", "tiff")}
 
 #: The first one is ours, the others are those of ArcGIS.
 _SAMPLINGS = ("ALL_PIXELS", "STRATIFIED_RANDOM", "EQUALIZED_STRATIFIED_RANDOM", "RANDOM")
@@ -50,14 +44,13 @@ _PARAMS = (
     ),
     Param(
         "OUT_CONFUSION_MATRIX",
-        Kind.OUT_FILE,
+        Kind.OUT_TABLE,
         "Confusion matrix",
         (
             "The table: a row for each classified value, a column (c_1, c_2 ...) for each reference value, "
-            "user's and producer's accuracy, kappa, IoU and F1. Its extension says the format: .csv, .gpkg "
-            "or .dbf."
+            "user's and producer's accuracy, kappa, IoU and F1. Its extension says the format: .csv (with "
+            "the types of its columns in a .csvt beside it), .gpkg or .dbf."
         ),
-        extension="csv gpkg dbf",
     ),
     Param(
         "GROUND_TRUTH_CLASS_VALUE_FIELD",
@@ -65,7 +58,8 @@ _PARAMS = (
         "Ground truth class value field",
         (
             "Field of polygons or points with the class: class values, or names from the attribute table of "
-            "the class raster. When left out, a field called 'Classvalue', 'Value' or 'class_value' is used."
+            "the class raster. When left out, a field called 'Classvalue', 'Value', 'class_value' or 'Class' "
+            "is used."
         ),
         optional=True,
         parent="IN_GROUND_TRUTH_DATA",
@@ -113,7 +107,7 @@ _PARAMS = (
     ),
     Param(
         "OUT_AREA_ESTIMATES",
-        Kind.OUT_FILE,
+        Kind.OUT_TABLE,
         "Area estimates",
         (
             "A table (.csv, .gpkg or .dbf) with the area of each class, adjusted for the map's mistakes, "
@@ -121,7 +115,6 @@ _PARAMS = (
             "confidence interval."
         ),
         optional=True,
-        extension="csv gpkg dbf",
     ),
     Param(
         "OUT_ERROR_MAP",

@@ -107,12 +107,13 @@ _PARAMS = (
         Kind.NUMBER,
         "Max overlap ratio",
         (
-            "With non maximum suppression: intersection over union above which two objects are the same. 0 "
-            "removes whatever overlaps a surer object."
+            "Intersection over union above which two objects are the same. 0 removes whatever overlaps a "
+            "surer object."
         ),
         default=0.0,
         minimum=0,
         maximum=1,
+        only_with=(("RUN_NMS", (True,)),),
     ),
     Param(
         "PROCESSING_MODE",
@@ -148,7 +149,7 @@ _PARAMS = (
     Param(
         "IN_FOLDER",
         Kind.FOLDER,
-        "Input folder",
+        "Folder of images",
         (
             "In place of input rasters: a folder of images, or a pattern such as /photos/*/dji*.jpg. Each "
             "image is looked at by itself."

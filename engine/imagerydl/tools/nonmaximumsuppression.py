@@ -34,21 +34,25 @@ _PARAMS = (
         Kind.FIELD,
         "Confidence score field",
         "Field with the confidence of each detection: numbers of any range; the higher, the surer.",
+        default="Confidence",
         parent="IN_FEATURECLASS",
     ),
     Param(
         "OUT_FEATURECLASS",
         Kind.OUT_FEATURES,
         "Output features",
-        "The detections that stay, with all their attributes and in the same coordinate system.",
+        (
+            "The detections that stay, with all their attributes and in the same coordinate system; from "
+            "GeoPackage to GeoPackage with their style, too."
+        ),
     ),
     Param(
         "CLASS_VALUE_FIELD",
         Kind.FIELD,
         "Class value field",
         (
-            "Field with the class of each detection. When left out, a field called 'Classvalue', 'Value' or "
-            "'class_value' is used; without one all detections are one class."
+            "Field with the class of each detection. When left out, a field called 'Classvalue', 'Value', "
+            "'class_value' or 'Class' is used; without one all detections are one class."
         ),
         optional=True,
         parent="IN_FEATURECLASS",

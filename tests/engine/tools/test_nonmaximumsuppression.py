@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 
 import numpy as np
 import pyogrio
@@ -11,6 +12,7 @@ import shapely
 
 from imagerydl.errors import DataError, OutputError, ParameterError
 from imagerydl.events import Reporter
+from imagerydl.imagery.layer_style import save_layer_style
 from imagerydl.jobs import make_job, run_job
 
 BOXES = shapely.box([0, 1, 10, 20], [0, 1, 0, 0], [4, 5, 14, 24], [4, 5, 4, 4])
@@ -114,6 +116,28 @@ def test_the_class_field_is_found_by_its_usual_names(tmp_path, field):
         tmp_path / "all_kept.gpkg",
     )
     assert no_class["FEATURE_COUNT"] == 2
+
+
+def styles(path):
+    with sqlite3.connect(path) as database:
+        query = "SELECT f_table_name, styleName, styleQML, useAsDefault FROM layer_styles"
+        return database.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("named", ["", "|layername=found"])
+def test_detections_keep_their_style(tmp_path, named):
+    """What stays looks as it did before."""
+    source = write(tmp_path / "found.gpkg")
+    save_layer_style(tmp_path / "found.gpkg", "found", "objects", "<qgis/>", "By class")
+    run(source + named, tmp_path / "kept.gpkg")
+    assert styles(tmp_path / "kept.gpkg") == [("detections", "objects", "<qgis/>", 1)]
+
+
+@pytest.mark.parametrize("source", ["found.geojson", "found.gpkg"])
+def test_a_layer_without_a_style_gets_none(tmp_path, source):
+    run(write(tmp_path / source, crs="EPSG:4326"), tmp_path / "kept.gpkg")
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        styles(tmp_path / "kept.gpkg")
 
 
 def test_what_cannot_be_judged_is_left_out_and_told(tmp_path):
