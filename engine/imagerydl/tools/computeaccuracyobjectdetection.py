@@ -65,7 +65,7 @@ _PARAMS = (
         ),
     ),
     Param(
-        _REPORT,
+        "OUT_ACCURACY_REPORT",
         Kind.OUT_FILE,
         "Accuracy report",
         "The table with curves and explanations, as .pdf or .html.",
