@@ -11,7 +11,7 @@ from ..errors import ParameterError
 from ..events import Reporter
 from ..models.architectures.registry import CHIPS, MODEL_TYPES, OBJECTS, PIXELS, traits
 from ..models.definition import load_definition
-from ..models.runtimes.opening import missing_packages
+from ..models.runtimes.opener import missing_packages
 from ..outputs import ensure_free
 from .settings import AUTO, TrainingSettings
 
