@@ -158,17 +158,19 @@ def _widened(window: Window, pixels: int) -> Window:
 
 
 def fill_input(target: np.ndarray, data: np.ndarray, picture: np.ndarray, feed: ModelInput) -> None:
-    """Put what the network sees of a tile into ``target``: finite numbers.
+    """Put what the network sees of a tile, or of a batch, into ``target``: finite numbers.
 
     Args:
-        target: ``[bands, h, w]``, float32; the data's own type where the model takes them as read.
-        data: ``[bands, h, w]`` as read.
-        picture: ``[h, w]``, True where the values are a picture.
+        target: ``[bands, h, w]`` or ``[n, bands, h, w]``, float32; the data's own type where the model takes
+            them as read.
+        data: As read, in the same shape.
+        picture: ``[h, w]`` or ``[n, h, w]``, True where the values are a picture.
         feed: How values become input, and what stands where there is no picture.
     """
     everywhere = picture.all()
+    seen = np.expand_dims(picture, -3)
     if feed.blank is not None and not everywhere:
-        data = np.where(picture, data, data.dtype.type(feed.blank))
+        data = np.where(seen, data, data.dtype.type(feed.blank))
     if feed.as_read:
         target[:] = data
         return
@@ -178,6 +180,6 @@ def fill_input(target: np.ndarray, data: np.ndarray, picture: np.ndarray, feed: 
         target[:] = data
     if feed.blank is None and not everywhere:
         # 0 is the mean of normalised values: the least telling thing to put beside a valid pixel.
-        target[:, ~picture] = 0
+        np.copyto(target, 0, where=~seen)
     if data.dtype.kind == "f":
         np.nan_to_num(target, copy=False, nan=0.0, posinf=0.0, neginf=0.0)

@@ -141,10 +141,10 @@ class ChipReader:
                 (place, *self._chip(data[(slice(None), *part)], picture[part], shapes[place], (column, row)))
             )
             if len(held) == size:
-                yield _batch(held)
+                yield self._batch(held)
                 held = []
         if held:
-            yield _batch(held)
+            yield self._batch(held)
 
     def _chip(
         self, data: np.ndarray, picture: np.ndarray, shape: shapely.Geometry, origin: tuple[int, int]
@@ -155,17 +155,16 @@ class ChipReader:
             data = np.where(outside, data.dtype.type(0), data)
         if picture.shape != self._form.size:
             data, picture = _resized(data, picture, self._form.size)
-        feed = self._view.feed
-        chip = np.empty(data.shape, data.dtype if feed.as_read else np.float32)
-        fill_input(chip, data, picture, feed)
-        return chip, picture
+        return data, picture
 
-
-def _batch(
-    held: list[tuple[int, np.ndarray, np.ndarray]],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    places, chips, valid = zip(*held)
-    return np.array(places), np.stack(chips), np.stack(valid)
+    def _batch(
+        self, held: list[tuple[int, np.ndarray, np.ndarray]]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        places, pieces, pictures = zip(*held)
+        data, valid, feed = np.stack(pieces), np.stack(pictures), self._view.feed
+        chips = np.empty(data.shape, data.dtype if feed.as_read else np.float32)
+        fill_input(chips, data, valid, feed)
+        return np.array(places), chips, valid
 
 
 def _resized(data: np.ndarray, valid: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

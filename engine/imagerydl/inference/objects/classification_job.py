@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -165,14 +165,13 @@ class _OfFeatures(_Classification):
             windows[~inside, 2:] = -1
             self._outside[places[inside]] = False
             note = "" if len(self._items) == 1 else f"image {number + 1} of {len(self._items)}"
-            with closing(self._classifier.classify(source, shapes, windows)) as classified:
-                for labels in classified:
-                    self._keep(labels, places)
-                    done = places[labels.places]
-                    self._waiting[done] = False
-                    self._surround(done, windows[labels.places], source.grid)
-                    count = self._total - int(self._waiting.sum())
-                    self._reporter.progress("Classifying objects", count, self._total, "objects", note)
+            for labels in self._classifier.classify(source, shapes, windows):
+                self._keep(labels, places)
+                done = places[labels.places]
+                self._waiting[done] = False
+                self._surround(done, windows[labels.places], source.grid)
+                count = self._total - int(self._waiting.sum())
+                self._reporter.progress("Classifying objects", count, self._total, "objects", note)
             report_damage(source.damage, "it counts as no data", self._reporter)
 
     def _belongs(self, item: Item) -> np.ndarray:
@@ -253,9 +252,8 @@ class _OfImages(_Classification):
         with self._open(item, cell) as source:
             shapes = np.full(1, None, dtype=object)
             windows = np.array([[0, 0, source.grid.width, source.grid.height]])
-            with closing(self._classifier.classify(source, shapes, windows)) as classified:
-                for labels in classified:
-                    self._keep(labels, np.array([number]))
+            for labels in self._classifier.classify(source, shapes, windows):
+                self._keep(labels, np.array([number]))
         if self._names[number] is None:
             self._reporter.warning(f"{item.name} has no valid pixel and gets no class.")
         self._reporter.progress("Classifying images", number + 1, len(self._items), "images")

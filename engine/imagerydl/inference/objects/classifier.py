@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ from ...events import Reporter
 from ...imagery.source import RasterSource
 from ...models.definition import load_definition
 from ...models.runtimes.chip_opening import CLASSIFIER_TYPE, open_chip_classifier
-from ..ahead import one_ahead
 from ..classification import View
 from ..fitting import fit_bands, fit_input
 from ..shrinking import ShrinkingBatches
@@ -92,12 +90,8 @@ class ObjectClassifier:
         """Release the model."""
         self._model.close()
 
-    def classify(
-        self, source: RasterSource, shapes: np.ndarray, windows: np.ndarray
-    ) -> Generator[Labels, None, None]:
+    def classify(self, source: RasterSource, shapes: np.ndarray, windows: np.ndarray) -> Iterator[Labels]:
         """Classify objects of a raster in the order in which they lie on it; each part of it is read once.
-
-        To be closed before the raster is, by who does not go through to the end.
 
         Args:
             source: The raster.
@@ -113,18 +107,12 @@ class ObjectClassifier:
         bands = fit_bands(self.definition, self._model, source, self._reporter)
         view = View(source, bands, fit_input(self.definition, self._model, source, bands, self._reporter))
         reader = ChipReader(view, self.form)
-
-        def batches() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-            for group in grouped(windows, np.flatnonzero(windows[:, 2] > 0)):
-                for places, chips, valid in reader.read(
-                    windows[group], shapes[group], self._arguments.batch_size
-                ):
-                    yield group[places], chips, valid
-
-        with closing(one_ahead(batches())) as read:
-            for places, chips, valid in read:
+        for group in grouped(windows, np.flatnonzero(windows[:, 2] > 0)):
+            for places, chips, valid in reader.read(
+                windows[group], shapes[group], self._arguments.batch_size
+            ):
                 self._reporter.check_cancelled()
-                yield self._labels(places, self._probabilities(chips, valid))
+                yield self._labels(group[places], self._probabilities(chips, valid))
 
     def _probabilities(self, chips: np.ndarray, valid: np.ndarray) -> np.ndarray:
         pieces = self._batches.run(
