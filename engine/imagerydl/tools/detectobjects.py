@@ -217,8 +217,8 @@ TOOL = Tool(
         "raster or the number of objects.\n\n"
         "Detectors are packages trained here or by arcgis.learn, Python raster functions with vectorize, and "
         "ONNX models of the usual kinds: YOLO v5 to v11 with boxes, turned boxes or masks, YOLOX, DETR, and "
-        "exports of torchvision; TorchScript and exported PyTorch programs, weights of torchvision's detectors, "
-        "and TensorFlow graphs of the Object Detection API."
+        "exports of torchvision; TorchScript and exported PyTorch programs, weights of torchvision's "
+        "detectors, and TensorFlow graphs of the Object Detection API."
     ),
     params=_PARAMS,
     results=(Result("OBJECTS", "number", "Number of objects found"),),
