@@ -12,16 +12,8 @@ import numpy as np
 import pyogrio
 
 from .. import outputs
-from ..errors import ParameterError
 
 Columns = Mapping[str, Sequence[Any]]
-
-
-def check_extension(key: str, path: str, extensions: Sequence[str]) -> None:
-    """Raise :class:`ParameterError` unless ``path`` ends in one of ``extensions``."""
-    if Path(path).suffix.lower().lstrip(".") not in extensions:
-        listed = ", ".join(f".{extension}" for extension in extensions)
-        raise ParameterError(f"{key} is {path}.", f"Give a name that ends in one of {listed}.")
 
 
 @contextmanager
