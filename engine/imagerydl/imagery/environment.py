@@ -13,6 +13,8 @@ CACHE_MEGABYTES = 64
 
 _OPTIONS = {
     "GDAL_CACHEMAX": str(CACHE_MEGABYTES),
+    # Files of a mosaic that stay open: each holds its directory, and a mosaic may have thousands of them.
+    "GDAL_MAX_DATASET_POOL_SIZE": "100",
     # A JPEG that ends too early is an error, not a picture with a grey half.
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",
     "GDAL_NUM_THREADS": "1",
