@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -75,6 +75,17 @@ class BandNote:
     counts: dict[int, int]
     skipped: int
     damage: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file of a mosaic, and where its pixels go."""
+
+    file: str
+    column: int
+    row: int
+    width: int
+    rows: int
 
 
 class Spool:
@@ -153,14 +164,39 @@ class Spool:
     def mosaic(self, name: str, counts: Optional[Mapping[int, int]] = None) -> Path:
         """A VRT of all bands of a raster.
 
+        A wide raster has many files a row: each row is a VRT of its own, so that GDAL holds what it has to
+        know of the files of a few rows, and not of all.
+
         Args:
             name: Which raster.
             counts: Pixels by value without those of no data, where they are known: statistics are made of
                 them, and GDAL need not read every pixel again for them.
         """
+        rows: dict[tuple[int, int], list[BandNote]] = {}
+        for note in self.notes:
+            rows.setdefault((note.row, note.rows), []).append(note)
         target = self._folder / f"{name}.vrt"
-        target.write_text("".join(self._vrt_lines(name, counts)), encoding="utf-8")
+        parts = [self._row_source(name, notes) for notes in rows.values()]
+        target.write_text("".join(self._vrt_lines(name, parts, counts)), encoding="utf-8")
         return target
+
+    def _row_source(self, name: str, notes: Sequence[BandNote]) -> _Source:
+        """The file of a row of bands, or a VRT of them where there are several."""
+        first = notes[0]
+        if len(notes) == 1:
+            file = self._file(name, first)
+            return _Source(file.name, first.column, first.row, first.width, first.rows)
+        width = max(note.column + note.width for note in notes)
+        files = [
+            _Source(self._file(name, note).name, note.column, 0, note.width, note.rows) for note in notes
+        ]
+        form = self._forms[name]
+        path = self._folder / f"{name}_row_{first.row}.vrt"
+        lines = [f'<VRTDataset rasterXSize="{width}" rasterYSize="{first.rows}">\n']
+        for band in range(1, len(form.band_names) + 1):
+            lines += [_band_line(form, band), *_source_lines(form, band, files), "</VRTRasterBand>\n"]
+        path.write_text("".join([*lines, "</VRTDataset>\n"]), encoding="utf-8")
+        return _Source(path.name, 0, first.row, width, first.rows)
 
     def _file(self, name: str, note: BandNote) -> Path:
         return self._folder / f"{name}_{note.block}_{note.row}.tif"
@@ -220,7 +256,9 @@ class Spool:
         except (OSError, RasterioError) as error:
             raise write_error(path, error) from error
 
-    def _vrt_lines(self, name: str, counts: Optional[Mapping[int, int]]) -> Iterator[str]:
+    def _vrt_lines(
+        self, name: str, parts: Sequence[_Source], counts: Optional[Mapping[int, int]]
+    ) -> Iterator[str]:
         grid, form = self._grid, self._forms[name]
         yield f'<VRTDataset rasterXSize="{grid.width}" rasterYSize="{grid.height}">\n'
         if grid.crs is not None:
@@ -229,9 +267,7 @@ class Spool:
             t = grid.transform
             yield f"<GeoTransform>{t.c!r}, {t.a!r}, {t.b!r}, {t.f!r}, {t.d!r}, {t.e!r}</GeoTransform>\n"
         for band, band_name in enumerate(form.band_names, start=1):
-            # Blocks like those of the bands: GDAL's own of 128 would read each of them four times.
-            blocks = f'blockXSize="{BAND_ROWS}" blockYSize="{BAND_ROWS}"'
-            yield f'<VRTRasterBand dataType="{GDAL_TYPES[form.dtype]}" band="{band}" {blocks}>\n'
+            yield _band_line(form, band)
             if counts:
                 yield from _statistics_lines(counts, grid.width * grid.height)
             yield f"<Description>{escape(band_name)}</Description>\n"
@@ -239,21 +275,31 @@ class Spool:
             if form.scale != 1.0:
                 yield f"<Scale>{form.scale!r}</Scale>\n"
             yield from color_lines(form.colors)
-            for note in self.notes:
-                size = f'xSize="{note.width}" ySize="{note.rows}"'
-                yield "<SimpleSource>"
-                yield f'<SourceFilename relativeToVRT="1">{self._file(name, note).name}</SourceFilename>'
-                yield f"<SourceBand>{band}</SourceBand>"
-                # Properties, so that GDAL need not open every file to learn them.
-                yield (
-                    f'<SourceProperties RasterXSize="{note.width}" RasterYSize="{note.rows}" '
-                    f'DataType="{GDAL_TYPES[form.dtype]}" BlockXSize="{BAND_ROWS}" BlockYSize="{BAND_ROWS}"/>'
-                )
-                yield f'<SrcRect xOff="0" yOff="0" {size}/>'
-                yield f'<DstRect xOff="{note.column}" yOff="{note.row}" {size}/>'
-                yield "</SimpleSource>\n"
+            yield from _source_lines(form, band, parts)
             yield "</VRTRasterBand>\n"
         yield "</VRTDataset>\n"
+
+
+def _band_line(form: RasterForm, band: int) -> str:
+    # Blocks like those of the bands: GDAL's own of 128 would read each of them four times.
+    blocks = f'blockXSize="{BAND_ROWS}" blockYSize="{BAND_ROWS}"'
+    return f'<VRTRasterBand dataType="{GDAL_TYPES[form.dtype]}" band="{band}" {blocks}>\n'
+
+
+def _source_lines(form: RasterForm, band: int, sources: Sequence[_Source]) -> Iterator[str]:
+    for source in sources:
+        size = f'xSize="{source.width}" ySize="{source.rows}"'
+        yield "<SimpleSource>"
+        yield f'<SourceFilename relativeToVRT="1">{source.file}</SourceFilename>'
+        yield f"<SourceBand>{band}</SourceBand>"
+        # Properties, so that GDAL need not open every file to learn them.
+        yield (
+            f'<SourceProperties RasterXSize="{source.width}" RasterYSize="{source.rows}" '
+            f'DataType="{GDAL_TYPES[form.dtype]}" BlockXSize="{BAND_ROWS}" BlockYSize="{BAND_ROWS}"/>'
+        )
+        yield f'<SrcRect xOff="0" yOff="0" {size}/>'
+        yield f'<DstRect xOff="{source.column}" yOff="{source.row}" {size}/>'
+        yield "</SimpleSource>\n"
 
 
 def _statistics_lines(counts: Mapping[int, int], pixels: int) -> Iterator[str]:
